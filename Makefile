@@ -1,0 +1,48 @@
+PY ?= python3
+VENV ?= .venv
+UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+# Any torch that the wheels or the package index at hand offer: make test TORCH=torch==2.6.0
+TORCH ?= $(shell grep '^torch==' constraints.txt)
+
+# uv and torch read these. One thread a process: two test processes with two threads each on two cores are many times slower.
+export UV_FIND_LINKS
+export OMP_WAIT_POLICY = PASSIVE
+BIN = $(VENV)/bin
+
+.PHONY: demo test check bench docs clean FORCE
+
+demo: $(VENV)/.ok
+	$(BIN)/python -m safelight.demo --out out/demo
+
+test: check
+	$(BIN)/pytest -q -n 2 --ignore tests/house
+
+check: $(VENV)/.ok
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+	$(BIN)/pytest -q tests/house
+
+bench: $(VENV)/.ok
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir out/site
+
+# The package in editable mode, in an environment of its own, with the versions of constraints.txt.
+$(VENV)/.ok: pyproject.toml $(VENV)/constraints.txt
+	$(PY) -m venv $(VENV) && $(BIN)/pip install -q uv
+	$(BIN)/uv pip install -q --python $(BIN)/python -c $(VENV)/constraints.txt -e '.[test,dev]'
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.ok
+	$(BIN)/uv pip install -q --python $(BIN)/python -c $(VENV)/constraints.txt -e '.[docs]'
+	touch $@
+
+# constraints.txt with the torch asked for; rewritten only where that changes, so that a new TORCH installs anew.
+$(VENV)/constraints.txt: constraints.txt FORCE
+	@mkdir -p $(VENV)
+	@sed 's/^torch==.*/$(TORCH)/' constraints.txt | cmp -s - $@ || sed 's/^torch==.*/$(TORCH)/' constraints.txt > $@
+
+clean:
+	rm -rf $(VENV) out build dist
