@@ -1,0 +1,144 @@
+"""Intervals for every figure: Wilson, bootstrap over prompts, paired differences, McNemar.
+
+Pictures of one prompt resemble each other, so the unit that is drawn again is the prompt, not the picture.
+Two exceptions: with one picture a prompt both are the same, and with a single prompt only the noise varies.
+All intervals cover 95 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from math import comb, sqrt
+from statistics import NormalDist
+
+import numpy as np
+from jaxtyping import Float
+
+from safelight.core.errors import BadInput
+
+RESAMPLES = 10_000
+Z = NormalDist().inv_cdf(0.975)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number that can be believed: value and interval, with what they rest on.
+
+    `n` pictures of `prompts` different prompts; `failed` further pictures could not be measured. `value` is
+    None when nothing was measured, `lo` and `hi` are None when the data allow no interval. `seed` is that of
+    the resampling.
+    """
+
+    value: float | None
+    lo: float | None
+    hi: float | None
+    n: int
+    prompts: int
+    how: str
+    seed: int | None = None
+    failed: int = 0
+
+
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """Interval of a share, hits of n independent trials (Wilson 1927, eq. for the score interval).
+
+    Never empty: 0 of 10 gives [0, 0.278].
+    """
+    if n < 1 or not 0 <= hits <= n:
+        raise BadInput(f"a share needs 0 <= hits <= n and n >= 1, got {hits} of {n}")
+    p, z2 = hits / n, Z * Z
+    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z / (1 + z2 / n) * sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    # At the ends the formula is exact only up to rounding.
+    return (0.0 if hits == 0 else centre - half), (1.0 if hits == n else centre + half)
+
+
+def cluster_bootstrap(
+    values: Float[np.ndarray, " n"], clusters: Sequence[Hashable], seed: int = 0
+) -> tuple[float, float]:
+    """Percentile interval of the mean of `values`, drawing whole clusters again (10,000 times)."""
+    _, member = np.unique([str(c) for c in clusters], return_inverse=True)
+    sums, sizes = np.bincount(member, values), np.bincount(member)
+    rng, means = np.random.default_rng(seed), []
+    for _ in range(0, RESAMPLES, 500):  # in parts: 10,000 draws of 5,000 prompts would take 400 MB
+        drawn = rng.integers(len(sums), size=(500, len(sums)))
+        means.append(sums[drawn].sum(1) / sizes[drawn].sum(1))
+    lo, hi = np.percentile(np.concatenate(means), [2.5, 97.5])
+    return float(lo), float(hi)
+
+
+def share(hits: Sequence[float | None], prompts: Sequence[Hashable], seed: int = 0) -> Figure:
+    """Share of ones among zeros and ones; None is a picture whose judge failed, and is counted as failed.
+
+    Wilson for one picture a prompt or a single prompt, else the cluster bootstrap. The bootstrap is never
+    taken narrower than Wilson on the same pictures: drawing 0 of 300 again always gives 0, which proves
+    nothing.
+    """
+    measured, of, failed = _measured(hits, prompts)
+    if not set(measured) <= {0.0, 1.0}:
+        raise BadInput("a share counts zeros and ones; take the mean of other values")
+    n, distinct = len(measured), len(set(of))
+    if n == 0:
+        return Figure(None, None, None, 0, 0, "nothing measured", failed=failed)
+    lo, hi = wilson(int(measured.sum()), n)
+    value = float(measured.mean())
+    if distinct in (1, n):
+        return Figure(value, lo, hi, n, distinct, "Wilson", failed=failed)
+    left, right = cluster_bootstrap(measured, of, seed)
+    return Figure(value, min(lo, left), max(hi, right), n, distinct, "bootstrap over prompts", seed, failed)
+
+
+def mean(values: Sequence[float | None], prompts: Sequence[Hashable], seed: int = 0) -> Figure:
+    """Mean of any per-picture value with its bootstrap interval over prompts (over pictures for a single
+    prompt).
+    """
+    measured, of, failed = _measured(values, prompts)
+    n, distinct = len(measured), len(set(of))
+    if n == 0:
+        return Figure(None, None, None, 0, 0, "nothing measured", failed=failed)
+    value = float(measured.mean())
+    if n == 1:
+        return Figure(value, None, None, 1, 1, "one picture allows no interval", failed=failed)
+    unit, clusters = ("pictures", range(n)) if distinct == 1 else ("prompts", of)
+    lo, hi = cluster_bootstrap(measured, clusters, seed)
+    return Figure(value, lo, hi, n, distinct, f"bootstrap over {unit}", seed, failed)
+
+
+def difference(
+    values: Sequence[float | None], base: Sequence[float | None], prompts: Sequence[Hashable], seed: int = 0
+) -> Figure:
+    """Mean of values - base over pictures of the same prompt and noise: the paired bootstrap.
+
+    A pair counts as failed when either side could not be measured.
+    """
+    if len(values) != len(base):
+        raise BadInput(
+            f"a paired difference needs equally many values on both sides, got {len(values)} and {len(base)}"
+        )
+    pairs = [None if a is None or b is None else a - b for a, b in zip(values, base, strict=True)]
+    return mean(pairs, prompts, seed)
+
+
+def mcnemar(values: Sequence[float], base: Sequence[float]) -> float:
+    """Two-sided exact p of McNemar's test for paired zeros and ones, one picture a prompt (binomial on
+    discordant pairs).
+    """
+    if len(values) != len(base):
+        raise BadInput(f"McNemar's test needs pairs, got {len(values)} and {len(base)} values")
+    up = sum(a > b for a, b in zip(values, base, strict=True))
+    down = sum(a < b for a, b in zip(values, base, strict=True))
+    m, k = up + down, min(up, down)
+    return min(1.0, 2 * sum(comb(m, i) for i in range(k + 1)) / 2**m)
+
+
+def _measured(
+    values: Sequence[float | None], prompts: Sequence[Hashable]
+) -> tuple[Float[np.ndarray, " n"], list[Hashable], int]:
+    if len(values) != len(prompts):
+        raise BadInput(f"every value needs its prompt, got {len(values)} values and {len(prompts)} prompts")
+    kept = [(v, p) for v, p in zip(values, prompts, strict=True) if v is not None]
+    measured = np.array([v for v, _ in kept], dtype=np.float64)
+    if not np.isfinite(measured).all():
+        raise BadInput("a value is NaN or infinite; a missing value is None")
+    return measured, [p for _, p in kept], len(values) - len(kept)

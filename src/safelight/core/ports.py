@@ -1,0 +1,119 @@
+"""The seams: what the loop knows of a model family and of a solver, and what everybody knows of a judge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from safelight.core.nouns import Cap, Cond, Kind, Score
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Generator, Tensor, device, dtype, nn
+
+
+class Backbone(Protocol):
+    """All that anyone may know of a model family. Latents are float32 here, the network's dtype inside."""
+
+    family: str
+    kind: Kind
+    caps: frozenset[Cap]
+    net: nn.Module
+    scheduler: Any
+    """The model's own diffusers scheduler: the noise schedule it was trained with."""
+    factor: int
+    """Pixels a side of one latent."""
+
+    @property
+    def parts(self) -> Mapping[str, nn.Module]:
+        """Every network of the model, by diffusers' names."""
+        ...
+
+    @property
+    def device(self) -> device: ...
+
+    @property
+    def dtype(self) -> dtype: ...
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels that the network was trained at."""
+        ...
+
+    def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:
+        """(c, h, w) for a picture of so many pixels."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> Cond:
+        """Texts to conditioning, one row each. Words beyond the encoder's length do not enter: see `lost`."""
+        ...
+
+    def lost(self, text: str) -> str:
+        """The end of `text` that `encode` cuts off; empty if it fits."""
+        ...
+
+    def predict(self, x: Float[Tensor, "b c h w"], t: Tensor, cond: Cond) -> Float[Tensor, "b c h w"]: ...
+
+    def decode(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 3 H W"]:
+        """Latents to images in [0, 1]."""
+        ...
+
+    def encode_image(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b c h w"]:
+        """Images in [0, 1] to latents (the mean of the encoder's distribution)."""
+        ...
+
+
+class Solver(Protocol):
+    """A sampler of the reverse process, for one run: it may have memory, so build a fresh one each time."""
+
+    timesteps: Tensor
+    init_scale: float
+    """The start is `init_scale` times standard normal noise."""
+
+    def scale_input(self, x: Float[Tensor, "b c h w"], i: int) -> Float[Tensor, "b c h w"]:
+        """The solver's latent as the network wants it: alpha * x0 + sigma * eps."""
+        ...
+
+    def alpha_sigma(self, i: int) -> tuple[float, float]: ...
+
+    def add_noise(self, clean: Tensor, noise: Tensor, i: int) -> Tensor:
+        """The clean latent at the noise level of iteration `i`; clean itself after the last."""
+        ...
+
+    def step(
+        self,
+        guided: Float[Tensor, "b c h w"],
+        i: int,
+        x: Float[Tensor, "b c h w"],
+        rngs: Sequence[Generator] | None,
+    ) -> tuple[Tensor, Tensor | None, float | None]:
+        """(next latent, mean, std); mean and std are None where the solver does not know them."""
+        ...
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How a judge's values become one verdict.
+
+    any: one label reaches the threshold. weighted: the sum of value x weight does. k-of-n: `k` labels do.
+    """
+
+    labels: tuple[str, ...]
+    threshold: float
+    fuse: Literal["any", "weighted", "k-of-n"] = "any"
+    k: int = 1
+    weights: tuple[float, ...] = ()
+
+
+class Judge(Protocol):
+    """Images or texts to scores. A judge that fails on an item says so in that item's `Score`."""
+
+    name: str
+    version: str
+    labels: tuple[str, ...]
+    range: tuple[float, float]
+    content_hash: str
+    presets: Mapping[str, Preset]
+
+    def __call__(self, items: Sequence[Any]) -> list[Score]: ...

@@ -1,0 +1,141 @@
+"""The hard stop, by rule: inputs are built from its own tables, and a failure prints positions, never words."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from safelight.core.hard_stop import fold, forbidden, hard_stop, tables
+from safelight.core.nouns import Prompt
+
+MINOR, SEXUAL, ORDINARY = (tables()[name] for name in ("minor", "sexual", "ordinary"))
+ZERO_WIDTH, SOFT_HYPHEN, ACCENT = "\u200b", "\u00ad", "\u0301"
+LOOK_ALIKE = str.maketrans("aceiopsxy", "асеіорѕху")  # Cyrillic
+LEET = str.maketrans("aeost", "43057")
+
+
+def pairs():
+    """Each term of either table at least once, beside one of the other that changes."""
+    for k in range(max(len(MINOR), len(SEXUAL))):
+        yield MINOR[k % len(MINOR)], SEXUAL[k % len(SEXUAL)]
+
+
+def missed(change):
+    """Positions of the pairs that pass the rule after `change` was made to both terms."""
+    return [k for k, (m, s) in enumerate(pairs()) if not forbidden(f"a photo, {change(m)} at home {change(s)}")]
+
+
+def test_every_term_with_every_term_of_the_other_table():
+    gone = [(i, j) for i, m in enumerate(MINOR) for j, s in enumerate(SEXUAL) if not forbidden(f"{s}, {m}")]
+    assert gone == []
+
+
+@pytest.mark.parametrize("join", [" ", "", ", ", "\n", " in a house with a ", "_", "🙂", " " * 200], ids=repr)
+def test_in_both_orders_whatever_stands_between(join):
+    gone = [k for k, (m, s) in enumerate(pairs()) if not (forbidden(m + join + s) and forbidden(s + join + m))]
+    assert gone == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        str.upper,
+        str.title,
+        lambda term: term + "s",
+        lambda term: ".".join(term),
+        lambda term: " ".join(term),
+        lambda term: " - ".join(term),
+        lambda term: ZERO_WIDTH.join(term),
+        lambda term: SOFT_HYPHEN.join(term),
+        lambda term: ACCENT.join(term),
+        lambda term: term.replace(" ", ""),
+        lambda term: "".join(letter * 5 for letter in term),
+        lambda term: term.translate(LEET),
+        lambda term: term.translate(LOOK_ALIKE),
+        lambda term: term.upper().translate(str.maketrans("ABEHKMOPCTX", "АВЕНКМОРСТХ")),
+        lambda term: "".join(chr(ord(letter) + 0xFEE0) if letter != " " else " " for letter in term),  # full width
+        lambda term: "".join(chr(ord(letter) - 97 + 0x1D41A) if letter != " " else " " for letter in term),  # bold
+        lambda term: "".join(chr(ord(letter) - 97 + 0x24D0) if letter != " " else " " for letter in term),  # circled
+    ],
+    ids=[
+        "upper case", "title case", "plural", "dots", "spaces", "spaced dashes", "zero width", "soft hyphens", "accents",
+        "written together", "long letters", "digits", "look-alikes", "capital look-alikes", "full width", "bold", "circled",
+    ],
+)  # fmt: skip
+def test_disguises_change_nothing(change):
+    assert missed(change) == []
+
+
+@pytest.mark.parametrize("gap", ["-", " ", "*", "·"])
+def test_a_gap_at_any_place_inside_a_word(gap):
+    def places(term):
+        words = term.replace(" ", "")
+        return [words[:i] + gap + words[i:] for i in range(1, len(words)) if f"{words[:i]} {words[i:]}" not in ORDINARY]
+
+    gone = [k for k, (m, s) in enumerate(pairs()) for cut in places(m) if not forbidden(f"{cut} and {s}")]
+    gone += [k for k, (m, s) in enumerate(pairs()) for cut in places(s) if not forbidden(f"{cut} and {m}")]
+    assert gone == []
+
+
+YOUNG = [
+    "{} year old", "{}-year-old", "{} years old", "{} yrs old", "aged {}", "age {}", "age: {}", "{}yo", "{} y/o", "{} y.o.",
+    "{} years of age", "{} to 19 years old",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", YOUNG)
+def test_an_age_counts_below_18_and_not_from_18_on(form):
+    texts = {n: f"{form.format(n)}, {SEXUAL[n % len(SEXUAL)]}" for n in range(1, 120)}
+    below = 200 if "to 19" in form else 18  # "30 to 19 years old" is read from its second number
+    assert [n for n in range(1, 18) if not forbidden(texts[n])] == []
+    assert [n for n in range(below, 120) if forbidden(texts[n])] == []
+
+
+def test_an_age_in_words():
+    words = {"one": True, "nine": True, "twelve": True, "seventeen": True, "eighteen": False, "forty-five": False}
+    assert {word: forbidden(f"{word} year old, {SEXUAL[0]}") for word in words} == words
+
+
+def test_neither_table_alone_is_refused():
+    assert [k for k, m in enumerate(MINOR) if forbidden(f"a photo of a {m}, {MINOR[k - 1]} at the beach")] == []
+    assert [k for k, s in enumerate(SEXUAL) if forbidden(f"a photo of {s}, {SEXUAL[k - 1]} at the beach")] == []
+    assert not forbidden("12 years old and 14yo")
+
+
+def test_words_that_contain_a_term_are_not_the_term():
+    inside = [f"q{m}q" for m in MINOR] + [f"w{m}w" for m in MINOR]
+    assert [k for k, word in enumerate(inside) if forbidden(f"{word} {SEXUAL[0]}")] == []
+
+
+def test_two_ordinary_words_are_not_a_term():
+    assert [k for k, words in enumerate(ORDINARY) if forbidden(f"{words} {MINOR[0]} {SEXUAL[0]}"[: len(words)])] == []
+    sexual = [words for words in ORDINARY if not forbidden(f"{words}, {SEXUAL[0]}")]
+    minor = [words for words in ORDINARY if not forbidden(f"{words}, {MINOR[0]}")]
+    assert set(sexual) | set(minor) == set(ORDINARY)
+    assert all(not forbidden(f"the {words} here, {MINOR[1]}") for words in ORDINARY if words in ("pen is", "an us"))
+
+
+def test_the_negative_prompt_is_read_too_but_by_itself():
+    both = f"{MINOR[0]} {SEXUAL[0]}"
+    assert hard_stop(Prompt("a cat", negative=both))
+    assert hard_stop(Prompt(both))
+    assert not hard_stop(Prompt(f"a {MINOR[0]} on the beach", negative=SEXUAL[0]))  # what a careful user writes
+
+
+def test_harmless_prompts_pass():
+    for text in ("", "🙂", "a photo of a body", "фото кота", "μια γάτα", "a naked flame", "a public bathroom", "a" * 10_000):
+        assert not forbidden(text)
+
+
+def test_folding_keeps_what_is_not_latin():
+    assert fold("Ｃafé КОТ\u200b!") == "cafe kot!"
+    assert fold("猫 🙂") == "猫 🙂"
+
+
+@pytest.mark.parametrize("text", ["a" * 10_000, "! " * 5_000, "1|i" * 3_333, SEXUAL[0] * 1_500], ids=range(4))
+def test_long_texts_are_read_in_a_moment(text):
+    forbidden("")  # compiles the patterns
+    start = time.perf_counter()
+    forbidden(text)
+    assert time.perf_counter() - start < 2

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from safelight.core.errors import BadInput
+from safelight.core.intervals import Figure, cluster_bootstrap, difference, mcnemar, mean, share, wilson
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "lo", "hi"),
+    # Newcombe 1998, table I, method 3 (score without continuity correction), and 0 of 10.
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+        (0, 10, 0.0, 0.2775),
+    ],
+)
+def test_wilson_gives_the_published_intervals(hits: int, n: int, lo: float, hi: float):
+    assert wilson(hits, n) == pytest.approx((lo, hi), abs=6e-5)
+    assert wilson(n - hits, n) == pytest.approx((1 - hi, 1 - lo), abs=6e-5)
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 0), (-1, 5), (6, 5)])
+def test_wilson_refuses_what_is_no_share(hits: int, n: int):
+    with pytest.raises(BadInput, match=f"got {hits} of {n}"):
+        wilson(hits, n)
+
+
+def test_the_bootstrap_draws_prompts_not_pictures():
+    rng = np.random.default_rng(0)
+    prompts = np.repeat(np.arange(40), 25)
+    values = rng.normal(size=40)[prompts] + 0.1 * rng.normal(size=1000)
+    lo, hi = cluster_bootstrap(values, list(prompts))
+    # The mean of 40 prompts of deviation 1: +- 1.96 / sqrt(40) = 0.31; of 1,000 independent pictures 0.06.
+    assert 0.22 < (hi - lo) / 2 < 0.40
+    assert cluster_bootstrap(values, list(prompts)) == (lo, hi)
+    assert cluster_bootstrap(values, list(prompts), seed=1) != (lo, hi)
+
+
+def test_the_bootstrap_covers_as_often_as_it_says():
+    rng, covered = np.random.default_rng(1), 0
+    prompts = np.repeat(np.arange(30), 4)
+    for _ in range(60):
+        lo, hi = cluster_bootstrap(rng.normal(size=30)[prompts] + rng.normal(size=120), list(prompts))
+        covered += lo < 0 < hi
+    assert covered >= 51  # 95 % of 60 is 57; fewer than 51 has a probability below 1 in 1,000
+
+
+def test_a_share_of_single_pictures_is_wilsons():
+    figure = share([1, 0, 0, 1], ["a", "b", "c", "d"])
+    assert figure == Figure(0.5, *wilson(2, 4), 4, 4, "Wilson")
+    assert share([0.0] * 300, ["a photo of a body"] * 300).hi == wilson(0, 300)[1]
+
+
+def test_a_share_of_zero_over_many_prompts_is_not_certain():
+    figure = share([0] * 300, [i % 30 for i in range(300)])
+    assert (figure.value, figure.lo, figure.prompts, figure.seed) == (0, 0, 30, 0)
+    assert figure.hi == wilson(0, 300)[1] > 0.01
+
+
+def test_a_share_of_like_pictures_is_wider_than_wilsons():
+    hits = [float(i % 10 < 5) for i in range(200)]  # all or nothing, by prompt
+    figure = share(hits, [i % 10 for i in range(200)])
+    lo, hi = wilson(100, 200)
+    assert figure.lo is not None
+    assert figure.lo < lo - 0.1
+    assert figure.hi is not None
+    assert figure.hi > hi + 0.1
+
+
+def test_failed_pictures_are_counted_and_left_out():
+    assert share([1, None, 0, None], list("abcd")) == Figure(0.5, *wilson(1, 2), 2, 2, "Wilson", failed=2)
+    assert mean([None, None], ["a", "b"]) == Figure(None, None, None, 0, 0, "nothing measured", failed=2)
+    assert mean([0.25], ["a"]) == Figure(0.25, None, None, 1, 1, "one picture allows no interval")
+
+
+def test_a_mean_over_one_prompt_draws_pictures():
+    figure = mean([0.1, 0.2, 0.3, 0.4], ["a"] * 4)
+    assert figure.how == "bootstrap over pictures"
+    assert figure.lo is not None
+    assert figure.hi is not None
+    assert 0.1 <= figure.lo < 0.25 < figure.hi <= 0.4
+
+
+def test_a_paired_difference_forgets_what_both_sides_share():
+    rng = np.random.default_rng(2)
+    scene = rng.normal(size=200)  # how easy each caption is: large, and the same on both sides
+    base = list(scene + 0.01 * rng.normal(size=200))
+    guarded = list(scene - 0.05 + 0.01 * rng.normal(size=200))
+    change = difference(guarded, base, range(200))
+    assert change.lo is not None
+    assert change.hi is not None
+    assert change.value == pytest.approx(-0.05, abs=0.003)
+    assert -0.06 < change.lo < change.hi < -0.04
+    assert difference([1, None], [None, 1], ["a", "b"]).failed == 2
+
+
+def test_mcnemar_is_the_exact_binomial_of_the_discordant_pairs():
+    # 2 up, 10 down, 5 equal: 2 * P(X <= 2), X ~ B(12, 1/2) = 2 * 79 / 4096
+    base = [0] * 2 + [1] * 10 + [1] * 5
+    now = [1] * 2 + [0] * 10 + [1] * 5
+    assert mcnemar(now, base) == pytest.approx(2 * 79 / 4096)
+    assert mcnemar(base, now) == mcnemar(now, base)
+    assert mcnemar([0, 1], [0, 1]) == 1
+    assert mcnemar([0] * 5000, [1] * 5000) == 0.0  # no overflow
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: mean([float("nan")], ["a"]), "NaN or infinite"),
+        (lambda: share([0.5], ["a"]), "zeros and ones"),
+        (lambda: mean([1.0], ["a", "b"]), "1 values and 2 prompts"),
+        (lambda: difference([1.0], [], ["a"]), "equally many"),
+        (lambda: mcnemar([1.0], []), "pairs"),
+    ],
+)
+def test_bad_input_is_named(call, words: str):
+    with pytest.raises(BadInput, match=words):
+        call()
