@@ -1,0 +1,1 @@
+"""How the miniature is made: `stages.build` runs its stages from drawn pictures to a folder that ships."""

@@ -1,0 +1,126 @@
+"""The recipe as a line of stages. Each has a folder, a measure, a gate, and a mark that says it is done."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from safelight.core.concepts import CONCEPTS
+from safelight.core.errors import SafelightError, UnknownName
+from safelight.miniature.build import clip, data, export, latents, oracles, tokenizer, unet, vae
+from safelight.miniature.build.progress import Progress, quiet
+from safelight.miniature.build.recipe import GATES, THREADS
+
+
+class GateFailed(SafelightError):
+    """A stage ended below what it must reach."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """One build in one folder."""
+
+    folder: Path
+    progress: Progress
+
+    def of(self, stage: str) -> Path:
+        return self.folder / stage
+
+    def world(self) -> dict[str, float]:
+        return data.draw_world(self.of("world"), self.progress)
+
+    def tokenizer(self) -> dict[str, float]:
+        return tokenizer.learn(self.of("tokenizer"), self.of("world"), CONCEPTS.values())
+
+    def vae(self) -> dict[str, float]:
+        return vae.train(self.of("vae"), self.of("world"), self.progress)
+
+    def latents(self) -> dict[str, float]:
+        return latents.encode(self.of("latents"), self.of("world"), self.of("vae") / "net", self.progress)
+
+    def clip(self) -> dict[str, float]:
+        return clip.train(self.of("clip"), self.of("world"), self.of("tokenizer") / "net", self.progress)
+
+    def oracle(self) -> dict[str, float]:
+        world, posteriors, net = self.of("world"), self.of("latents"), self.of("vae") / "net"
+        return oracles.train(self.of("oracle"), world, posteriors, net, self.progress)
+
+    def unet(self) -> dict[str, float]:
+        words, net = self.of("tokenizer") / "net", self.of("clip") / "net"
+        return unet.train(self.of("unet"), self.of("world"), words, net, self.of("latents"), self.progress)
+
+    def export(self) -> dict[str, float]:
+        return export.export(self.folder, self.of("export") / "miniature", list(NEEDS)[:-1])
+
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    "world": (),
+    "tokenizer": ("world",),
+    "vae": ("world",),
+    "latents": ("vae",),
+    "clip": ("tokenizer",),
+    "oracle": ("latents",),
+    "unet": ("clip", "latents"),
+    "export": ("oracle", "unet"),
+}
+
+
+def build(folder: Path, stage: str | None = None, resume: bool = True, progress: Progress = quiet) -> None:
+    """Run `stage`, or every stage that is not done, in `folder`.
+
+    `resume` goes on from finished stages and checkpoints; without it the stages start afresh. A stage made
+    again does not remake those that follow from it. Raises UnknownName, GateFailed (everything made so far
+    stays), and SafelightError where an earlier stage is missing.
+    """
+    if stage is not None and stage not in NEEDS:
+        raise UnknownName("stage", stage, list(NEEDS))
+    torch.set_num_threads(THREADS)
+    here = Build(Path(folder), progress)
+    for name in NEEDS if stage is None else (stage,):
+        if not resume:
+            shutil.rmtree(here.of(name), ignore_errors=True)
+        if not done(here.of(name)):
+            run(here, name)
+
+
+def done(folder: Path) -> bool:
+    return (folder / "done.json").exists()
+
+
+def run(here: Build, name: str) -> None:
+    missing = [other for other in NEEDS[name] if not done(here.of(other))]
+    if missing:
+        raise SafelightError(
+            f"stage {name} needs {', '.join(missing)} first: run the build without naming a stage"
+        )
+    started = time.monotonic()
+    measures = getattr(here, name)()
+    row = {"stage": name, "seconds": round(time.monotonic() - started, 1)} | measures
+    low = [
+        f"{key} is {measures[key]:.4g}, needs {least:.4g}"
+        for key, least in gates(name)
+        if measures[key] < least
+    ]
+    if low:
+        raise GateFailed(
+            f"{name}: {'; '.join(low)}. Nothing is lost: raise its steps in build/recipe.py and build again, "
+            f"it goes on from {here.of(name)}."
+        )
+    write_json(here.of(name) / "done.json", row)
+    here.progress(name, 1, 1, json.dumps(row))
+
+
+def gates(name: str) -> list[tuple[str, float]]:
+    return list(GATES.get(name, {}).items())
+
+
+def write_json(path: Path, value: object) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(partial, path)
