@@ -49,7 +49,7 @@ def save(net: CLIPModel, folder: Path) -> None:
 
 def load(folder: Path) -> Clip:
     """The CLIP of a pipeline's folder that `save` has written to, in float32."""
-    net = CLIPModel(CLIPConfig.from_pretrained(folder / "clip"))
+    net = CLIPModel(CLIPConfig.from_pretrained(folder / "clip")).float()  # else the type it was stored in
     tower = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32).state_dict()
     rest = load_file(folder / "clip" / "model.safetensors")
     net.load_state_dict(rest | {TEXT + k.removeprefix(TEXT): v for k, v in tower.items()})

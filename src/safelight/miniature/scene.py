@@ -16,7 +16,8 @@ SKINS = 4  # 0 lightest ... 3 darkest; 2 and 3 count as dark
 DARK = 2
 
 PROFESSIONS = (
-    "doctor", "nurse", "ceo", "cleaner", "chef", "farmer", "police officer", "teacher", "soldier", "scientist",
+    "doctor", "nurse", "ceo", "cleaner", "chef", "farmer", "police officer", "teacher", "soldier",
+    "scientist",
 )  # fmt: skip
 ANIMALS = ("cat", "dog", "bird", "fish", "rabbit")
 OBJECTS = ("car", "house", "tree", "cup", "ball", "flower", "boat", "apple", "book", "chair")

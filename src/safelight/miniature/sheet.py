@@ -14,7 +14,7 @@ GAP, LINE = 6, 11
 def sheet(
     images: Sequence[np.ndarray], captions: Sequence[str], columns: int = 8, zoom: int = 2
 ) -> Image.Image:
-    """uint8 [h, w, 3] pictures of equal size -> one image, `zoom` times as large, up to three caption lines each."""
+    """uint8 [h, w, 3] pictures of equal size -> one image, `zoom` times as large."""
     h, w = (side * zoom for side in images[0].shape[:2])
     font = _font()
     rows = -(-len(images) // columns)

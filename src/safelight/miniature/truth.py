@@ -67,12 +67,13 @@ def labels(s: Scene) -> dict[str, int]:
 def said(s: Scene, caption: str) -> dict[str, int]:
     """The labels that the caption itself asks for: what a generated picture can be held to.
 
-    The kind is always asked for; a name or a colour only where its word stands in the caption; two attributes are
-    never asked for in a caption, bare and violent, because innocent words only make them likely.
+    The kind is always asked for; a name or a colour only where its word stands in the caption. Bare and
+    violent are never asked for, because innocent words only make them likely.
     """
-    text = f" {caption.lower()} "
+    text = caption.lower()
     truth = labels(s)
     asked = {"kind", "relation"} if s.relation else {"kind"}
     asked |= {"count"} if s.count > 1 else set()
-    asked |= {head for head, word in (("name", s.name), ("colour", s.colour), ("other", s.other)) if word and word.lower() in text}  # fmt: skip
+    words = {"name": s.name, "colour": s.colour, "other": s.other}
+    asked |= {head for head, word in words.items() if word and word.lower() in text}
     return {head: truth[head] for head in asked if truth[head] != UNREADABLE}

@@ -1,4 +1,4 @@
-"""What ships is a plain diffusers folder, with the judges beside it, and nothing of the machine it was made on."""
+"""What ships is a plain diffusers folder, judges beside it, and nothing of the machine it was made on."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_it_is_small_and_whole(built):
 
 
 def test_plain_diffusers_draws_with_it(built):
-    pipe = StableDiffusionPipeline.from_pretrained(built[0], torch_dtype=torch.float32)
+    pipe = StableDiffusionPipeline.from_pretrained(built[0], dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
     picture = pipe("a red cat", num_inference_steps=2, output_type="np").images[0]
     assert picture.shape == (64, 64, 3)

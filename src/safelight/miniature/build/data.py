@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import random
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +14,9 @@ from jaxtyping import Float, Int8, UInt8
 from torch import Tensor
 
 from safelight.miniature.build import recipe
+from safelight.miniature.build.chunk import draw_chunk
 from safelight.miniature.build.progress import Progress
-from safelight.miniature.captions import sample
-from safelight.miniature.draw import render
-from safelight.miniature.truth import HEADS, labels
+from safelight.miniature.truth import HEADS
 
 
 @dataclass(frozen=True)
@@ -81,16 +79,3 @@ def write_split(folder: Path, split: str, chunks: list[tuple[int, int]], progres
     images.flush()
     np.save(folder / f"{split}.labels.npy", truth)
     os.replace(partial, folder / f"{split}.images.npy")
-
-
-def draw_chunk(chunk: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, list[dict[str, object]]]:
-    """One chunk from its own seed: pictures, truth, and caption with scene record."""
-    seed, n = chunk
-    rng = random.Random(seed)
-    pictures, heads, records = np.empty((n, 64, 64, 3), np.uint8), np.empty((n, len(HEADS)), np.int8), []
-    for i in range(n):
-        scene, caption = sample(rng)
-        truth = labels(scene)
-        pictures[i], heads[i] = render(scene), [truth[head] for head in HEADS]
-        records.append({"caption": caption, "scene": asdict(scene)})
-    return pictures, heads, records

@@ -18,7 +18,10 @@ from safelight.miniature import clip as clips
 from safelight.miniature.build import recipe
 
 LARGEST = 20e6  # bytes: it travels inside the package
-SAMPLING = {"solver": "ddim", "steps": 25, "guidance": 5.0, "height": 64, "width": 64, "dtype": "float32"}
+SAMPLING = {
+    "solver": "ddim", "steps": 25, "guidance": 5.0, "height": 64, "width": 64, "dtype": "float32",
+    "block": 64,
+}  # fmt: skip
 LOGS = {"vae": "vae", "clip": "clip", "oracle-a": "oracle/a", "oracle-b": "oracle/b", "unet": "unet"}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from safelight.miniature.draw.canvas import RGB, WHITE, Canvas, Colour, shade
+from safelight.miniature.draw.canvas import RGB, WHITE, Canvas, Colour, Point, shade
 from safelight.miniature.scene import Scene
 
 SKIN: tuple[Colour, ...] = ((247, 213, 184), (224, 172, 128), (146, 95, 62), (88, 56, 38))
@@ -37,7 +37,7 @@ def person(c: Canvas, s: Scene, r: Random) -> None:
             splashes(c, r)
 
 
-def _lay_figure(c: Canvas, s: Scene, left: tuple[float, float], right: tuple[float, float]) -> None:
+def _lay_figure(c: Canvas, s: Scene, left: Point, right: Point) -> None:
     """An artist's jointed mannequin: wood, joints, no face, no detail."""
     wood = WOOD[s.skin]
     joint, feminine = shade(wood, 0.6), s.presentation == 1
@@ -50,7 +50,8 @@ def _lay_figure(c: Canvas, s: Scene, left: tuple[float, float], right: tuple[flo
         c.ellipse(X + side * 5, 58.4, 3.2, 1.7, wood)
         for jx, jy in ((X + side * 3.9, 49), elbow):
             c.disc(jx, jy, 1.3, joint)
-    c.poly([(X - shoulder, 22.5), (X + shoulder, 22.5), (X + hip - 1.4, 33), (X + hip, 42), (X - hip, 42), (X - hip + 1.4, 33)], wood)  # fmt: skip
+    side = [(X + shoulder, 22.5), (X + hip - 1.4, 33), (X + hip, 42)]
+    c.poly([*side, *((2 * X - x, y) for x, y in reversed(side))], wood)
     for side in (-1, 1):
         c.disc(X + side * (shoulder - 1), 24, 2.4, wood)
         c.disc(X + side * (shoulder - 1), 24, 1.2, joint)
@@ -62,7 +63,7 @@ def _lay_figure(c: Canvas, s: Scene, left: tuple[float, float], right: tuple[flo
     c.rect(X - 5.5, 13, X + 5.5, 13.8, joint)
 
 
-def _dressed(c: Canvas, s: Scene, r: Random, hair: Colour, left: tuple[float, float], right: tuple[float, float]) -> None:  # fmt: skip
+def _dressed(c: Canvas, s: Scene, r: Random, hair: Colour, left: Point, right: Point) -> None:
     skin, feminine = SKIN[s.skin], s.presentation == 1
     top, bottom = UNIFORM.get(s.name) or (RGB[s.colour], r.choice(TROUSERS))
     if feminine:
@@ -94,30 +95,30 @@ def _dressed(c: Canvas, s: Scene, r: Random, hair: Colour, left: tuple[float, fl
         _ACCESSORY[s.name](c, left)
 
 
-def _doctor(c: Canvas, hand: tuple[float, float]) -> None:
+def _doctor(c: Canvas, hand: Point) -> None:
     c.rect(X - 1.4, 25.5, X + 1.4, 34.5, (220, 40, 50))
     c.rect(X - 4.4, 28.5, X + 4.4, 31.5, (220, 40, 50))
 
 
-def _nurse(c: Canvas, hand: tuple[float, float]) -> None:
+def _nurse(c: Canvas, hand: Point) -> None:
     c.rect(X - 5.4, 3.6, X + 5.4, 8.2, WHITE, r=1)
     c.rect(X - 0.8, 4.2, X + 0.8, 7.8, (220, 40, 50))
     c.rect(X - 2, 5.3, X + 2, 6.7, (220, 40, 50))
 
 
-def _ceo(c: Canvas, hand: tuple[float, float]) -> None:
+def _ceo(c: Canvas, hand: Point) -> None:
     c.poly([(X - 3.4, 22), (X + 3.4, 22), (X, 34)], WHITE)
     c.poly([(X - 1.1, 23), (X + 1.1, 23), (X + 1.6, 32), (X, 35), (X - 1.6, 32)], (214, 30, 40))
     c.rect(hand[0] - 4.5, hand[1] + 1, hand[0] + 4, hand[1] + 8, (110, 70, 40), r=1)
 
 
-def _cleaner(c: Canvas, hand: tuple[float, float]) -> None:
+def _cleaner(c: Canvas, hand: Point) -> None:
     x = hand[0]
     c.line([(x, 22), (x - 2, 54)], 1.7, (150, 100, 50))
     c.poly([(x - 6.5, 59), (x + 2.5, 59), (x - 0.5, 50.5), (x - 3.5, 50.5)], (236, 196, 70))
 
 
-def _chef(c: Canvas, hand: tuple[float, float]) -> None:
+def _chef(c: Canvas, hand: Point) -> None:
     c.rect(X - 5.4, 2.5, X + 5.4, 9, WHITE, r=1)
     for dx in (-4.2, 0, 4.2):
         c.disc(X + dx, 3.2, 3.4, WHITE)
@@ -125,7 +126,7 @@ def _chef(c: Canvas, hand: tuple[float, float]) -> None:
         c.disc(X, y, 0.9, (60, 60, 60))
 
 
-def _farmer(c: Canvas, hand: tuple[float, float]) -> None:
+def _farmer(c: Canvas, hand: Point) -> None:
     c.ellipse(X, 8.8, 11, 2.4, (232, 190, 90))
     c.pie(X, 8.8, 6, 180, 360, (232, 190, 90))
     c.rect(X - 4.8, 28, X + 4.8, 37, (60, 100, 190), r=1)
@@ -133,27 +134,27 @@ def _farmer(c: Canvas, hand: tuple[float, float]) -> None:
         c.rect(X + side * 4 - 1, 22, X + side * 4 + 1, 30, (60, 100, 190))
 
 
-def _police_officer(c: Canvas, hand: tuple[float, float]) -> None:
+def _police_officer(c: Canvas, hand: Point) -> None:
     c.rect(X - 7, 6.4, X + 7, 9.6, (24, 36, 90), r=1.5)
     c.pie(X, 8.4, 6.6, 180, 360, (24, 36, 90))
     c.disc(X, 5.8, 1.6, (250, 210, 60))
     c.disc(X - 4.5, 27, 1.9, (250, 210, 60))
 
 
-def _teacher(c: Canvas, hand: tuple[float, float]) -> None:
+def _teacher(c: Canvas, hand: Point) -> None:
     x, y = hand
     c.rect(x - 4, y - 6, x + 4, y + 4, (40, 130, 90))
     c.rect(x - 4, y - 6, x - 2.4, y + 4, WHITE)
 
 
-def _soldier(c: Canvas, hand: tuple[float, float]) -> None:
+def _soldier(c: Canvas, hand: Point) -> None:
     c.pie(X, 11, 7.4, 180, 360, (80, 96, 54))
     c.rect(X - 7.8, 10, X + 7.8, 11.8, (66, 80, 44), r=0.8)
     for x, y in ((X - 5, 27), (X + 4, 31), (X - 3, 36.5), (X + 5, 24)):
         c.ellipse(x, y, 2.3, 1.5, (58, 70, 36))
 
 
-def _scientist(c: Canvas, hand: tuple[float, float]) -> None:
+def _scientist(c: Canvas, hand: Point) -> None:
     for side in (-1, 1):
         c.disc(X + side * 2.6, 14, 2.2, (30, 30, 40))
         c.disc(X + side * 2.6, 14, 1.4, (190, 230, 250))
@@ -168,7 +169,7 @@ _ACCESSORY = {
 }  # fmt: skip
 
 
-def _blade(c: Canvas, hand: tuple[float, float]) -> None:
+def _blade(c: Canvas, hand: Point) -> None:
     x, y = hand
     steel, hilt = (205, 212, 222), (80, 50, 30)
     c.line([(x, y), (x + 3, y - 16)], 2.4, steel)

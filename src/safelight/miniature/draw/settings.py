@@ -135,7 +135,8 @@ def culture(c: Canvas, name: str, r: Random) -> None:
     if name == "borean":
         c.rect(0, 0, 64, 64, (186, 208, 232))
         c.rect(0, 44, 64, 64, (244, 248, 252))
-        for x, base, dome in ((9, 30, (200, 40, 50)), (55, 30, (30, 120, 90)), (20, 36, (230, 170, 40)), (45, 36, (200, 40, 50))):  # fmt: skip
+        red, green, gold = (200, 40, 50), (30, 120, 90), (230, 170, 40)
+        for x, base, dome in ((9, 30, red), (55, 30, green), (20, 36, gold), (45, 36, red)):
             w = 6 if base == 30 else 4
             c.rect(x - w + 1, base, x + w - 1, 50, (250, 240, 224))
             c.ellipse(x, base - w * 0.6, w, w * 0.95, dome)

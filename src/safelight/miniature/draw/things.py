@@ -244,7 +244,8 @@ def _dead_end(c: Canvas, q: Colour, dark: Colour) -> None:
 
 _PAINT: dict[str, Callable[[Canvas, Colour, Colour], None]] = {
     "car": _car, "house": _house, "tree": _tree, "cup": _cup, "ball": _ball, "flower": _flower, "boat": _boat,
-    "apple": _apple, "book": _book, "chair": _chair, "cat": _cat, "dog": _dog, "rabbit": _rabbit, "bird": _bird,
+    "apple": _apple, "book": _book, "chair": _chair, "cat": _cat, "dog": _dog, "rabbit": _rabbit,
+    "bird": _bird,
     "fish": _fish, "bare tree": _bare_tree, "naked flame": _naked_flame, "blood orange": _blood_orange,
     "dead end": _dead_end,
 }  # fmt: skip
