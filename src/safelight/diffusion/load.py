@@ -1,0 +1,157 @@
+"""A name, a folder, a hub id or a live pipeline to a `Generator`. Weights come from safetensors only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DiffusionPipeline
+from diffusers.utils import logging as diffusers_logging
+from safetensors import SafetensorError, safe_open
+from transformers.utils import logging as transformers_logging
+
+from safelight.core.errors import BadInput, Damaged, UnknownName
+from safelight.diffusion.backbones import backbone
+from safelight.diffusion.generator import Generator
+from safelight.diffusion.sampling import DTYPES, Sampling
+from safelight.diffusion.solvers import name_of
+
+MINIATURE = Path(__file__).parent.parent / "miniature" / "weights"
+SETTINGS = "safelight.json"
+"""In a model's folder: its `Sampling` defaults, and `judges`, the names of judges made for its pictures."""
+CHECKSUMS = "checksums.json"
+"""In a model's folder: {relative path: sha256}."""
+
+
+def load(model: str | Path | Any = "miniature", device: str = "auto", dtype: str | None = None) -> Generator:
+    """A model ready to sample.
+
+    Args:
+        model: "miniature", a folder in diffusers layout, a hub id "owner/name", or a live diffusers pipeline,
+            whose parts are shared and stay where they are.
+        device: "cpu", "cuda", "cuda:1", "mps", or "auto": the best there is.
+        dtype: "float32", "bfloat16" or "float16"; by default what the folder says, else float32.
+
+    Raises:
+        UnknownName, BadInput: there is no such model, or it is of a family that safelight cannot drive.
+        Damaged: a file of the model is truncated, altered or missing.
+    """
+    if dtype is not None and dtype not in DTYPES:
+        raise BadInput(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+    if not isinstance(model, str | Path):
+        return _live(model)
+    folder = _folder(str(model))
+    verify(folder)
+    settings = _json(folder / SETTINGS) if (folder / SETTINGS).exists() else {}
+    judges = settings.pop("judges", ())
+    dtype = str(dtype or settings.get("dtype", "float32"))
+    with _quiet():
+        try:
+            pipe = DiffusionPipeline.from_pretrained(
+                folder,
+                torch_dtype=DTYPES[dtype],
+                use_safetensors=True,
+                local_files_only=True,
+                safety_checker=None,
+            )
+        except (OSError, ValueError, KeyError) as error:
+            raise Damaged(f"the model in {folder} does not load: {error}") from error
+    model_backbone = backbone(pipe.to(best_device() if device == "auto" else device))
+    height, width = model_backbone.size
+    own = Sampling(solver=name_of(pipe.scheduler), height=height, width=width)
+    try:
+        sampling = replace(own, **settings | {"dtype": dtype})
+    except TypeError as error:
+        raise BadInput(f"{folder / SETTINGS}: {error}") from error
+    return Generator(str(model), model_backbone, sampling, judges, folder)
+
+
+def best_device() -> str:
+    """cuda if there is one, else mps, else cpu."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def verify(folder: Path) -> None:
+    """Every weight file of a folder is whole, and has its checksum where the folder lists them.
+
+    Raises:
+        Damaged: with the file's name and what to do.
+    """
+    cure = "install safelight again" if folder == MINIATURE else "fetch this file again"
+    listed = _json(folder / CHECKSUMS) if (folder / CHECKSUMS).exists() else {}
+    for name, expected in listed.items():
+        if not (folder / name).is_file():
+            raise Damaged(f"{folder / name} is missing: {cure}")
+        with (folder / name).open("rb") as file:
+            if file_digest(file, "sha256").hexdigest() != expected:
+                raise Damaged(
+                    f"{folder / name} is not the file that was shipped (its sha256 differs): {cure}"
+                )
+    for path in sorted(folder.rglob("*.safetensors")):
+        try:
+            safe_open(path, framework="pt").__enter__().__exit__(
+                None, None, None
+            )  # reads the header, checks the length
+        except SafetensorError as error:
+            raise Damaged(f"{path} is truncated or no safetensors file ({error}): {cure}") from error
+
+
+def _folder(model: str) -> Path:
+    """Where the files are; a hub id is fetched into the hub's own cache."""
+    if model == "miniature":
+        if not (MINIATURE / "model_index.json").exists():
+            raise Damaged(f"the miniature's weights are missing from {MINIATURE}: install safelight again")
+        return MINIATURE
+    if (folder := Path(model).expanduser()).is_dir():
+        if not (folder / "model_index.json").exists():
+            raise BadInput(f"{folder} is no model in diffusers layout: it has no model_index.json")
+        return folder
+    if model.count("/") != 1 or model.startswith((".", "/", "~")):
+        raise UnknownName(
+            "model", model, ["miniature", "a folder in diffusers layout", "a hub id 'owner/name'"]
+        )
+    with _quiet():
+        try:
+            return Path(DiffusionPipeline.download(model, use_safetensors=True, safety_checker=None))
+        except (OSError, ValueError) as error:
+            raise BadInput(f"'{model}' is no folder here, and the hub did not give it: {error}") from error
+
+
+def _live(pipe: Any) -> Generator:
+    driven = backbone(pipe)
+    height, width = driven.size
+    dtype = str(driven.dtype).removeprefix("torch.")
+    sampling = Sampling(solver=name_of(pipe.scheduler), height=height, width=width, dtype=dtype)
+    return Generator(type(pipe).__name__, driven, sampling)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise Damaged(f"{path} is no valid JSON: {error}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Loading without the libraries' chatter: progress bars, and advice on parts that are not used here."""
+    levels = diffusers_logging.get_verbosity(), transformers_logging.get_verbosity()
+    diffusers_logging.set_verbosity_error()
+    transformers_logging.set_verbosity_error()
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        diffusers_logging.set_verbosity(levels[0])
+        transformers_logging.set_verbosity(levels[1])
+        diffusers_logging.enable_progress_bar()
+        transformers_logging.enable_progress_bar()
