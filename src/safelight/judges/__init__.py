@@ -1,0 +1,66 @@
+"""Judges by name, `NAME[:PRESET]`, and how their values become a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+from safelight.core.errors import UnknownName
+from safelight.core.nouns import Score
+from safelight.core.ports import Judge, Preset
+from safelight.core.registry import get
+
+
+def load(spec: str) -> tuple[Judge, Preset]:
+    """The judge and preset called NAME or NAME:PRESET; without a preset the judge's `default`.
+
+    Raises UnknownName with the nearest name, and Damaged when the judge's weights are not readable.
+    """
+    name, _, preset = spec.partition(":")
+    judge: Judge = get("judges", name)()
+    if (preset or "default") not in judge.presets:
+        raise UnknownName(f"preset of {name}", preset, judge.presets)
+    return judge, judge.presets[preset or "default"]
+
+
+def ask(judge: Judge, items: Sequence[Any]) -> list[Score]:
+    """The judge's scores, one an item, fail-closed: what it cannot say, or says of another number of items,
+    failed.
+    """
+    try:
+        scores = judge(items)
+    except (
+        Exception
+    ) as error:  # a judge may be anybody's code; its failure is a finding, not the end of the run
+        return [failed(f"{judge.name} failed: {error!r}")] * len(items)
+    if len(scores) != len(items):
+        return [failed(f"{judge.name} gave {len(scores)} scores for {len(items)} items")] * len(items)
+    return [_sound(judge, score) for score in scores]
+
+
+def fuse(values: Mapping[str, float], preset: Preset) -> float:
+    """One number to hold against the preset's threshold: the verdict is "yes" from the threshold on.
+
+    any: the largest value; weighted: the weighted sum; k-of-n: the k-th largest, which reaches the threshold
+    just when k labels do.
+    """
+    chosen = [values[label] for label in preset.labels]
+    if preset.fuse == "weighted":
+        return sum(w * v for w, v in zip(preset.weights, chosen, strict=True))
+    return sorted(chosen, reverse=True)[0 if preset.fuse == "any" else preset.k - 1]
+
+
+def failed(detail: str) -> Score:
+    """The score of an item about which nothing is known."""
+    return Score(None, "failed", detail)
+
+
+def _sound(judge: Judge, score: Score) -> Score:
+    if score.values is None:
+        return score if score.status != "ok" else failed(f"{judge.name} gave no values: {score.detail}")
+    if missing := [label for label in judge.labels if label not in score.values]:
+        return failed(f"{judge.name} said nothing of {', '.join(missing[:5])}")
+    if wild := [label for label, value in score.values.items() if not isfinite(value)]:
+        return failed(f"{judge.name} gave NaN or infinity for {', '.join(wild[:5])}")
+    return score

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from safelight import judges
+from safelight.core.errors import UnknownName
+from safelight.core.nouns import Score
+from safelight.core.ports import Preset
+
+
+class Said:
+    """A judge that says what it is told to."""
+
+    name, version, labels, range, content_hash = "said", "1", ("a", "b"), (0.0, 1.0), ""
+    presets: Mapping[str, Preset] = MappingProxyType({"default": Preset(("a",), 0.5)})
+
+    def __init__(self, say: Callable[[Sequence[Any]], list[Score]]) -> None:
+        self.say = say
+
+    def __call__(self, items: Sequence[Any]) -> list[Score]:
+        return self.say(items)
+
+
+def test_sound_scores_pass_unchanged():
+    scores = [Score({"a": 0.1, "b": 0.2}), Score(None, "skipped", "not a picture")]
+    assert judges.ask(Said(lambda items: scores), [1, 2]) == scores
+
+
+def broken(items: Sequence[Any]) -> list[Score]:
+    raise MemoryError("no room")
+
+
+@pytest.mark.parametrize(
+    ("say", "detail"),
+    [
+        (broken, "said failed: MemoryError"),
+        (lambda items: [Score({"a": 0.1, "b": 0.1})], "1 scores for 2 items"),
+        (lambda items: [Score({"a": float("nan"), "b": 0.1})] * 2, "NaN or infinity for a"),
+        (lambda items: [Score({"a": 0.1})] * 2, "nothing of b"),
+        (lambda items: [Score(None)] * 2, "no values"),
+    ],
+)
+def test_whatever_goes_wrong_is_a_failed_score_for_every_item(say, detail: str):
+    scores = judges.ask(Said(say), [1, 2])
+    assert [(score.values, score.status) for score in scores] == [(None, "failed")] * 2
+    assert detail in scores[0].detail
+
+
+@pytest.mark.parametrize("spec", ["oracel", "oracel:bare"])
+def test_an_unknown_judge_gets_a_suggestion(spec: str):
+    with pytest.raises(UnknownName, match=r"unknown judge 'oracel'. Did you mean 'oracle'"):
+        judges.load(spec)
+
+
+def test_fuse():
+    values = {"a": 0.2, "b": 0.9, "c": 0.6}
+    assert judges.fuse(values, Preset(("a", "c"), 0.5)) == 0.6
+    assert judges.fuse(values, Preset(("a", "b", "c"), 0.5, "k-of-n", k=2)) == 0.6
+    assert judges.fuse(values, Preset(("a", "b"), 0.5, "weighted", weights=(1.0, -1.0))) == pytest.approx(
+        -0.7
+    )
