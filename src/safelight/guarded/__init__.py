@@ -1,0 +1,6 @@
+"""The one door that every picture for a user passes: hard stop, policy, generator, checks, record, release."""
+
+from safelight.guarded.release import Guarded, Result
+from safelight.guarded.request import generate, stream
+
+__all__ = ["Guarded", "Result", "generate", "stream"]

@@ -1,0 +1,121 @@
+"""Prompts and pictures to decisions. What goes wrong in here is a decision too, and never one that allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import isfinite
+from time import perf_counter
+from typing import Any, Literal
+
+import numpy as np
+
+from safelight.core.hard_stop import hard_stop
+from safelight.core.nouns import Decision, Outcome, Prompt, Score
+from safelight.judges import ask, fuse
+from safelight.policies import Bound, BoundCheck
+
+NOBODY = ""
+"""The sample of a decision until it is known which picture it is about."""
+HARD_STOP = "hard-stop"
+
+
+def on_prompt(prompt: Prompt, bound: Bound) -> tuple[Prompt, list[Decision]]:
+    """The prompt as the methods left it, and the decisions on it; after a hard stop nobody else reads it.
+
+    The rule holds before the methods and after them: they might write what the user did not.
+    """
+    decisions = [rule(prompt)]
+    for method in bound.methods:
+        if stopped(decisions):
+            return prompt, decisions
+        try:
+            written, said = method.prompt(prompt)
+        except Exception as error:  # a method may be anybody's code
+            return prompt, [*decisions, broken("prompt", "prompt", method.name, repr(error))]
+        decisions += [*said, *([rule(written)] if written != prompt else [])]
+        prompt = written
+    if not stopped(decisions):
+        for check in bound.checks:
+            if check.check.stage == "prompt":
+                decisions += judged(check, [prompt.text])
+    return prompt, decisions
+
+
+def on_image(image: np.ndarray, prompt: Prompt, bound: Bound, ctx: Any) -> tuple[Any, list[Decision]]:
+    """One picture as the methods' image hooks leave it, and what they decided."""
+    decisions: list[Decision] = []
+    for method in bound.methods:
+        try:
+            image, said = method.image(image, prompt, ctx)
+        except Exception as error:
+            return image, [*decisions, broken("image", "image", method.name, repr(error))]
+        decisions += said
+    return image, decisions
+
+
+def judged(bound: BoundCheck, items: Sequence[Any]) -> list[Decision]:
+    """One decision an item, from one call of the check's judge."""
+    check, judge = bound.check, bound.judge
+    failed = Decision(
+        NOBODY, check.stage, "check", check.judge, check.on_error, "", check.category,
+        judge=f"{judge.name}@{judge.version}", status="failed",
+    )  # fmt: skip
+    begun = perf_counter()
+    try:
+        verdicts = [_verdict(bound, score, failed) for score in ask(judge, items)]
+    except Exception as error:  # a judge may be anybody's code
+        verdicts = [replace(failed, reason=f"{judge.name} failed: {error!r}")] * len(items)
+    ms = (perf_counter() - begun) * 1000 / len(items)
+    return [replace(verdict, ms=ms) for verdict in verdicts]
+
+
+def rule(prompt: Prompt) -> Decision:
+    """What the hard stop says; neither the text nor the words that it found."""
+    begun = perf_counter()
+    stop = hard_stop(prompt)
+    outcome, reason = (Outcome.BLOCK, "no policy allows this") if stop else (Outcome.ALLOW, "does not apply")
+    ms = (perf_counter() - begun) * 1000
+    return Decision(NOBODY, "prompt", "rule", HARD_STOP, outcome, reason, category=HARD_STOP, ms=ms)
+
+
+def stopped(decisions: Sequence[Decision]) -> bool:
+    """Whether the hard stop is among the decisions."""
+    return any(d.method == HARD_STOP and d.outcome is Outcome.BLOCK for d in decisions)
+
+
+def broken(stage: Literal["prompt", "image"], hook: str, part: str, why: str) -> Decision:
+    """The decision about a part that failed."""
+    return Decision(NOBODY, stage, hook, part, Outcome.BLOCK, f"{part} failed: {why}", status="failed")
+
+
+def sound(image: Any) -> bool:
+    """Whether this can be judged and shown: uint8 [h, w, 3]."""
+    return isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
+
+
+def _verdict(bound: BoundCheck, score: Score, failed: Decision) -> Decision:
+    """`failed`, unless the score is one that can be believed."""
+    values, preset, (low, high) = score.values, bound.preset, bound.judge.range
+    if values is None:
+        return replace(failed, reason=score.detail)
+    if not all(low <= values[label] <= high for label in preset.labels):
+        return replace(failed, reason=f"{bound.judge.name} left its range [{low:g}, {high:g}]")
+    value, category = fuse(values, preset), max(preset.labels, key=lambda label: values[label])
+    if not isfinite(value):
+        return replace(failed, reason=f"{bound.judge.name}: the preset makes {value} of its values")
+    outcome, relation = _outcome(bound, value)
+    reason = f"{category} {value:.3f} {relation}"
+    return replace(
+        failed, outcome=outcome, reason=reason, category=category, score=value,
+        threshold=preset.threshold, status="ok",
+    )  # fmt: skip
+
+
+def _outcome(bound: BoundCheck, value: float) -> tuple[Outcome, str]:
+    check, threshold = bound.check, bound.preset.threshold
+    if value >= threshold:
+        return check.action, f"reaches {threshold:g}"
+    if check.unsure is not None and value >= check.unsure[0]:
+        return Outcome.REVIEW, f"is between {check.unsure[0]:g} and {threshold:g}: a person decides"
+    return Outcome.ALLOW, f"is below {threshold:g}"

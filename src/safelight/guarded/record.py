@@ -1,0 +1,66 @@
+"""The record of one request: written first, then released; what cannot be written is blocked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from safelight.core.nouns import Decision, Outcome, Status
+from safelight.core.records import Run, Sample, digest
+from safelight.guarded.release import Guarded
+from safelight.store import Store
+
+
+class Record:
+    """One run in a store. Rows and pictures of a block are on disk when `release` returns."""
+
+    def __init__(self, store: Store, run: Run):
+        self.store, self.run, self.begun = store, run, False
+
+    def release(
+        self, pictures: Sequence[Guarded], pixels: Sequence[np.ndarray | None], block: int
+    ) -> list[Guarded]:
+        """The pictures of a block; blocked, all of them, if anything keeps their rows from being written.
+
+        pixels: what was generated, before it was blurred, replaced or withheld.
+        """
+        try:
+            samples = [self._sample(p, made, block) for p, made in zip(pictures, pixels, strict=True)]
+            decisions = [decision for picture in pictures for decision in picture.decisions]
+            self.store.add(*([] if self.begun else [self.run]), *samples, *decisions)
+        except Exception as error:  # whatever it was: nothing of this block is on record
+            return [_unrecorded(picture, error) for picture in pictures]
+        self.begun = True
+        return list(pictures)
+
+    def close(self, status: str) -> None:
+        """How the run ended, if it could be written at all."""
+        if self.begun:
+            try:
+                self.store.finish(self.run.id, status)
+            except Exception:  # every released picture has its rows; only this word is missing
+                return
+
+    def _sample(self, picture: Guarded, made: np.ndarray | None, block: int) -> Sample:
+        """Keeps the picture that is released, or that waits for a person; one that is blocked is kept nowhere."""
+        kept = made if picture.outcome is Outcome.REVIEW else picture.image
+        stored = None if kept is None else self.store.images.put(np.asarray(kept))
+        return Sample(
+            picture.sample, self.run.id, "generate", picture.row, picture.k, picture.seed, block,
+            digest(picture.prompt), stored, _status(picture, made), picture.ms,
+        )  # fmt: skip
+
+
+def _status(picture: Guarded, made: np.ndarray | None) -> Status:
+    """skipped: stopped at the prompt; failed: generated, but unusable."""
+    if made is not None:
+        return "ok"
+    return "failed" if any(decision.stage == "image" for decision in picture.decisions) else "skipped"
+
+
+def _unrecorded(picture: Guarded, error: Exception) -> Guarded:
+    reason = f"its decisions could not be written: {error}"
+    last = Decision(picture.sample, "image", "record", "store", Outcome.BLOCK, reason, status="failed")
+    return replace(picture, image=None, outcome=Outcome.BLOCK, decisions=(*picture.decisions, last))
