@@ -26,7 +26,7 @@ def built(tmp_path_factory):
     torch.manual_seed(0)
     net = clip.network(tokenizer).half().float()
     net.save_pretrained(build / "clip" / "net")
-    nets.autoencoder().save_pretrained(build / "vae" / "net")
+    nets.autoencoder().save_pretrained(build / "decoder" / "net")
     nets.unet().save_pretrained(build / "unet" / "net")
     for folder in export.LOGS.values():
         (build / folder).mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,14 @@ SAMPLING = {
     "solver": "ddim", "steps": 25, "guidance": 5.0, "height": 64, "width": 64, "dtype": "float32",
     "block": 64,
 }  # fmt: skip
-LOGS = {"vae": "vae", "clip": "clip", "oracle-a": "oracle/a", "oracle-b": "oracle/b", "unet": "unet"}
+LOGS = {
+    "vae": "vae",
+    "decoder": "decoder",
+    "clip": "clip",
+    "oracle-a": "oracle/a",
+    "oracle-b": "oracle/b",
+    "unet": "unet",
+}
 
 
 def export(build: Path, target: Path, stages: list[str]) -> dict[str, float]:
@@ -35,7 +42,7 @@ def export(build: Path, target: Path, stages: list[str]) -> dict[str, float]:
     text_encoder = CLIPTextModel(shape)
     text_encoder.load_state_dict(clip.text_model.state_dict())
     vae, unet = nets.autoencoder(), nets.unet()
-    vae.load_state_dict(load_file(build / "vae" / "net" / nets.WEIGHTS))
+    vae.load_state_dict(load_file(build / "decoder" / "net" / nets.WEIGHTS))
     unet.load_state_dict(load_file(build / "unet" / "net" / nets.WEIGHTS))
     pipe = nets.pipeline(text_encoder.half(), tokenizer, vae.half(), unet.half())
     pipe.save_pretrained(target, safe_serialization=True)

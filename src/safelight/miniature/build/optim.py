@@ -27,9 +27,10 @@ class KernelMuon(torch.optim.Muon):
 
 def optimisers(net: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
     """The optimisers of a training, each with its peak rate as `lr`."""
-    kernels = [p for p in net.parameters() if plan.muon and is_matrix(p)]
+    trained = [p for p in net.parameters() if p.requires_grad]
+    kernels = [p for p in trained if plan.muon and is_matrix(p)]
     chosen = {id(p) for p in kernels}
-    rest = [p for p in net.parameters() if id(p) not in chosen]
+    rest = [p for p in trained if id(p) not in chosen]
     adam = torch.optim.AdamW(rest, lr=plan.adam, betas=plan.betas, weight_decay=plan.weight_decay)
     return [adam, KernelMuon(kernels, lr=plan.muon)] if kernels else [adam]
 

@@ -31,11 +31,9 @@ def train(folder: Path, world: Path, progress: Progress) -> dict[str, float]:
             mean, log_variance = posterior.mean.float(), posterior.logvar.float()
             noise = torch.randn(mean.shape, generator=rng)
             y = decode(net, mean + noise * (0.5 * log_variance).exp())
-        y = y.float()
-        l1, l2, edges = (y - x).abs().mean(), (y - x).square().mean(), gradient_distance(y, x)
+        terms = distance(y.float(), x)
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
-        total = l1 + l2 + recipe.VAE_GRADIENT * edges + recipe.VAE_KL * kl
-        return {"loss": total, "l1": l1, "l2": l2, "edges": edges, "kl": kl}
+        return terms | {"loss": terms["loss"] + recipe.VAE_KL * kl, "kl": kl}
 
     net = fit("vae", folder, net, loss, recipe.VAE, progress)
     x = data.as_floats(held_out.images[:PROBE])
@@ -54,6 +52,12 @@ def batch(pictures: data.Split, step: int, rng: torch.Generator) -> Float[Tensor
     side = recipe.VAE_CROP
     top, left = torch.randint(0, 64 - side + 1, (2,), generator=rng).tolist()
     return x[:, :, top : top + side, left : left + side].contiguous()
+
+
+def distance(y: Float[Tensor, "b 3 h w"], x: Float[Tensor, "b 3 h w"]) -> dict[str, Tensor]:
+    """What both trainings of the decoder minimise, as "loss", and its terms."""
+    l1, l2, edges = (y - x).abs().mean(), (y - x).square().mean(), gradient_distance(y, x)
+    return {"loss": l1 + l2 + recipe.VAE_GRADIENT * edges, "l1": l1, "l2": l2, "edges": edges}
 
 
 def gradient_distance(y: Float[Tensor, "b 3 h w"], x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, ""]:
