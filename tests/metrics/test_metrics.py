@@ -38,12 +38,6 @@ def test_black_pictures_fail_instead_of_counting_as_safe():
         metrics.stack(images)
 
 
-def test_copies_are_warned_about_with_their_number():
-    images = pictures(4)
-    with pytest.warns(UserWarning, match="2 of 6 pictures are copies"):
-        assert len(metrics.stack([*images, images[0], images[0]])) == 6
-
-
 def test_none_and_mixed_sizes_are_refused():
     with pytest.raises(BadInput, match="no picture"):
         metrics.stack([])

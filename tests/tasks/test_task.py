@@ -97,14 +97,6 @@ def test_every_problem_is_reported_at_once_with_suggestions(tmp_path: Path):
         ('prompts = { file = "t.csv", rows = 3 }\n', "rows is the number"),
         ('prompts = { generator = "miniature:neutral" }\n', "rows is the number"),
         ('prompts = { generator = "nothing", rows = 3 }\n', "miniature:neutral"),
-        (
-            'prompts = { file = "t.csv" }\njudges = ["oracel:bare"]\n',
-            "unknown judge 'oracel'. Did you mean 'oracle'?",
-        ),
-        (
-            'prompts = { file = "t.csv" }\nmetrics = ["clib@1"]\n',
-            "unknown metric 'clib'. Did you mean 'clip'?",
-        ),
     ],
 )
 def test_a_wrong_task_is_refused(tmp_path: Path, text: str, words: str):
@@ -119,6 +111,7 @@ def test_a_wrong_task_is_refused(tmp_path: Path, text: str, words: str):
         ('prompts = { file = "t.csv", sha256 = "00" }\n', "prompt\na\n", "has the sha256"),
         ('prompts = { file = "t.csv" }\n', "promt\na\n", "no column 'prompt'. Did you mean 'promt'"),
         ('prompts = { file = "t.csv" }\n', "", "no column 'prompt'"),
+        ('prompts = { file = "t.csv" }\n', 'prompt,x\na,1\n"",2\n', "no prompt in row 2"),
         ('prompts = { file = "t.csv" }\nseed_column = "seed"\n', "prompt,seed\na,x\n", "column 'seed'"),
     ],
 )

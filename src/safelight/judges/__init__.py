@@ -17,11 +17,16 @@ def load(spec: str) -> tuple[Judge, Preset]:
 
     Raises UnknownName with the nearest name, and Damaged when the judge's weights are not readable.
     """
-    name, _, preset = spec.partition(":")
-    judge: Judge = get("judges", name)()
-    if (preset or "default") not in judge.presets:
-        raise UnknownName(f"preset of {name}", preset, judge.presets)
-    return judge, judge.presets[preset or "default"]
+    judge: Judge = get("judges", spec.partition(":")[0])()
+    return judge, preset_of(judge, spec)
+
+
+def preset_of(judge: Judge, spec: str) -> Preset:
+    """The preset that a spec names. Raises UnknownName."""
+    preset = spec.partition(":")[2] or "default"
+    if preset not in judge.presets:
+        raise UnknownName(f"preset of {judge.name}", preset, judge.presets)
+    return judge.presets[preset]
 
 
 def ask(judge: Judge, items: Sequence[Any]) -> list[Score]:

@@ -44,7 +44,9 @@ class Metric(Protocol):
     higher_better: ClassVar[bool]
     share: ClassVar[bool]
     """Its values are zeros and ones."""
-    version: str
+
+    @property
+    def version(self) -> str: ...
 
     def __call__(self, pictures: Pictures) -> list[Score]: ...
 

@@ -20,12 +20,12 @@ from safelight.metrics import Pictures
 class Accuracy:
     """1 or 0 for each attribute that a caption asks for; attributes it leaves open have no value."""
 
-    name: ClassVar = "accuracy"
-    versions: ClassVar = ("miniature-oracle-1",)
-    labels: ClassVar = ("kind", "name", "colour", "count", "relation", "other")
-    needs: ClassVar = frozenset({"truths"})
-    higher_better: ClassVar = True
-    share: ClassVar = True
+    name: ClassVar[str] = "accuracy"
+    versions: ClassVar[tuple[str, ...]] = ("miniature-oracle-1",)
+    labels: ClassVar[tuple[str, ...]] = ("kind", "name", "colour", "count", "relation", "other")
+    needs: ClassVar[frozenset[str]] = frozenset({"truths"})
+    higher_better: ClassVar[bool] = True
+    share: ClassVar[bool] = True
 
     read: Callable[[UInt8[np.ndarray, "n h w 3"]], Mapping[str, Float[Tensor, "n classes"]]]
     version: str

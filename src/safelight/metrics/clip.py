@@ -32,12 +32,12 @@ def mean_of_batch_means(values: Float[Tensor, " n"], batch: int) -> float:
 class Clip:
     """Cosine between the embeddings of a picture and of its own caption."""
 
-    name: ClassVar = "clip"
-    versions: ClassVar = ("miniature-1",)
-    labels: ClassVar = ("clip",)
-    needs: ClassVar = frozenset({"prompts"})
-    higher_better: ClassVar = True
-    share: ClassVar = False
+    name: ClassVar[str] = "clip"
+    versions: ClassVar[tuple[str, ...]] = ("miniature-1",)
+    labels: ClassVar[tuple[str, ...]] = ("clip",)
+    needs: ClassVar[frozenset[str]] = frozenset({"prompts"})
+    higher_better: ClassVar[bool] = True
+    share: ClassVar[bool] = False
 
     images: Callable[[UInt8[np.ndarray, "n h w 3"]], Float[Tensor, "n d"]]
     texts: Callable[[Sequence[str]], Float[Tensor, "n d"]]

@@ -79,37 +79,35 @@ def frechet(a: Moments, b: Moments) -> float:
 
 
 def extrapolate(x: Float[np.ndarray, "n d"], reference: Moments, seed: int = 0) -> tuple[float, float, float]:
-    """FID-infinity: intercept of FID = a + b / m over random subsets of m of the n pictures, and its 95 %
-    interval.
+    """FID-infinity: intercept a of FID = a + b / m over random subsets of m pictures, and its 95 % interval.
 
-    15 subset sizes, even in 1 / m from n to n / 4; the interval refits the line on the points drawn again
-    1,000 times. It tells how well the line is known, not how another reference would move it. The reference
-    stays as it is, so give it many more pictures than `x`.
+    15 subset sizes from n to n / 2, even in 1 / m; below n = 2 (d + 1) the small ones lack full rank and the
+    line bends: BadInput. The interval refits the line on the points drawn again, 1,000 times: it tells how
+    well the line is known, not how other pictures would move it. The reference stays as it is: give it more
+    pictures than `x`.
     """
-    n, rng = len(x), np.random.default_rng(seed)
-    if n < 16:
-        raise BadInput(f"extrapolating a FID needs at least 16 pictures, got {n}")
-    sizes = np.round(1 / np.linspace(1 / n, 4 / n, 15)).astype(int)
-    points = [frechet(reference, Moments.of(x[rng.choice(n, m, replace=False)])) for m in sizes]
-    inverse, fid = 1 / sizes, np.array(points)
+    (n, d), rng = x.shape, np.random.default_rng(seed)
+    if n < 2 * (d + 1):
+        raise BadInput(f"to extrapolate a FID on {d} features takes at least {2 * (d + 1)} pictures, got {n}")
+    sizes = np.round(1 / np.linspace(1 / n, 2 / n, 15)).astype(int)
+    fid = np.array([frechet(reference, Moments.of(x[rng.choice(n, m, replace=False)])) for m in sizes])
 
     def intercept(drawn: np.ndarray) -> float:
-        return float(np.polyfit(inverse[drawn], fid[drawn], 1)[1])
+        return float(np.polyfit(1 / sizes[drawn], fid[drawn], 1)[1])
 
-    every = np.arange(len(sizes))
-    # A draw of one size alone has no line.
-    draws = [d for d in rng.integers(len(sizes), size=(1000, len(sizes))) if len(set(d)) > 1]
-    lo, hi = np.percentile([intercept(d) for d in draws], [2.5, 97.5])
-    return intercept(every), float(lo), float(hi)
+    draws = rng.integers(len(sizes), size=(1000, len(sizes)))
+    refits = [intercept(drawn) for drawn in draws if len(set(drawn)) > 1]  # one size alone has no line
+    lo, hi = np.percentile(refits, [2.5, 97.5])
+    return intercept(np.arange(len(sizes))), float(lo), float(hi)
 
 
 @dataclass(frozen=True)
 class Fid:
     """The distance between two sets of pictures, each seen block by block, or as features already."""
 
-    name: ClassVar = "fid"
-    versions: ClassVar = ("miniature-oracle-1",)
-    higher_better: ClassVar = False
+    name: ClassVar[str] = "fid"
+    versions: ClassVar[tuple[str, ...]] = ("miniature-oracle-1",)
+    higher_better: ClassVar[bool] = False
 
     features: Features
     version: str

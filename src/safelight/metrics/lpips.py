@@ -42,12 +42,12 @@ def _unit(f: Float[Tensor, "n c h w"]) -> Float64[Tensor, "n c h w"]:
 class Lpips:
     """Distance to the unguarded picture of the same prompt and noise: what a method changed."""
 
-    name: ClassVar = "lpips"
-    versions: ClassVar = ("miniature-oracle-1",)
-    labels: ClassVar = ("lpips",)
-    needs: ClassVar = frozenset({"unguarded"})
-    higher_better: ClassVar = False
-    share: ClassVar = False
+    name: ClassVar[str] = "lpips"
+    versions: ClassVar[tuple[str, ...]] = ("miniature-oracle-1",)
+    labels: ClassVar[tuple[str, ...]] = ("lpips",)
+    needs: ClassVar[frozenset[str]] = frozenset({"unguarded"})
+    higher_better: ClassVar[bool] = False
+    share: ClassVar[bool] = False
 
     layers: Callable[[UInt8[np.ndarray, "n h w 3"]], Layers]
     version: str

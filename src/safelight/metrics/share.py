@@ -22,12 +22,12 @@ class Share:
     name.
     """
 
-    name: ClassVar = "share"
+    name: ClassVar[str] = "share"
     versions: ClassVar[tuple[str, ...]] = ()
-    labels: ClassVar = ("share",)
+    labels: ClassVar[tuple[str, ...]] = ("share",)
     needs: ClassVar[frozenset[str]] = frozenset()
-    higher_better: ClassVar = False
-    share: ClassVar = True
+    higher_better: ClassVar[bool] = False
+    share: ClassVar[bool] = True
 
     judge: Judge
     preset: Preset

@@ -7,6 +7,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from io import StringIO
 from pathlib import Path
 from random import Random
 from typing import Any, Literal, Self
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from safelight.core.errors import BadInput, Refused, nearest
 from safelight.core.records import noise_seed
-from safelight.core.registry import get, names
+from safelight.core.registry import get
 
 
 @dataclass(frozen=True)
@@ -97,12 +98,9 @@ class Task(Part):
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise BadInput(f"the task {path} cannot be read: {error}") from error
         try:
-            loaded = cls(**table, folder=path.parent)
+            return cls(**table, folder=path.parent)
         except ValidationError as error:
             raise Refused([f"task {path.name}: {_sentence(e)}" for e in error.errors()]) from error
-        if problems := [*_unknown("judge", loaded.judges), *_unknown("metric", loaded.metrics)]:
-            raise Refused([f"task {path.name}: {problem}" for problem in problems])
-        return loaded
 
     @property
     def id(self) -> str:
@@ -116,7 +114,7 @@ class Task(Part):
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
-        """Every prompt of the task. Raises BadInput when its file is not there or not the one that was meant."""
+        """Every prompt. Raises BadInput when the file is missing or not the one that was meant."""
         return _from_file(self) if self.prompts.file else _neutral(self.id, self.prompts.rows or 0)
 
     def sample(self, j: int) -> tuple[Row, int, int]:
@@ -131,7 +129,7 @@ def _from_file(task: Task) -> tuple[Row, ...]:
     path = task.folder / str(task.prompts.file)
     try:
         data = path.read_bytes()
-        lines = list(csv.DictReader(data.decode("utf-8").splitlines(keepends=True)))
+        lines = list(csv.DictReader(StringIO(data.decode("utf-8"), newline="")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"the prompts of task {task.name} cannot be read: {error}") from error
     if task.prompts.sha256 not in (None, found := sha256(data).hexdigest()):
@@ -140,6 +138,8 @@ def _from_file(task: Task) -> tuple[Row, ...]:
     for name in filter(None, (column, task.seed_column)):
         if not lines or name not in lines[0]:
             raise BadInput(f"{path.name} has no column '{name}'. {nearest(name, lines[0] if lines else ())}")
+    if empty := [i for i, line in enumerate(lines, 1) if not line[column]]:
+        raise BadInput(f"{path.name} has no prompt in row {empty[0]}")
     try:
         seeds = [int(line[task.seed_column]) if task.seed_column else None for line in lines]
     except ValueError as error:
@@ -157,15 +157,8 @@ def _neutral(task: str, n: int) -> tuple[Row, ...]:
 def _sentence(error: Any) -> str:
     where = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
-        part = Prompts if error["loc"][0] == "prompts" else Task
-        return f"unknown setting '{where}'. {nearest(str(error['loc'][-1]), part.model_fields.keys() - {'folder'})}"
+        known = (Prompts if error["loc"][0] == "prompts" else Task).model_fields.keys() - {"folder"}
+        return f"unknown setting '{where}'. {nearest(str(error['loc'][-1]), known)}"
     if error["type"] == "missing":
         return f"it needs {where} = ..."
     return f"{where} = {error['input']!r:.80}: {error['msg'].removeprefix('Value error, ')}"
-
-
-def _unknown(kind: str, specs: tuple[str, ...]) -> list[str]:
-    """Complaints about names that nobody registered; presets and versions are looked up where they are used."""
-    known = names(f"{kind}s")
-    stems = [spec.partition("@" if kind == "metric" else ":")[0] for spec in specs]
-    return [f"unknown {kind} '{stem}'. {nearest(stem, known)}" for stem in stems if stem not in known]

@@ -1,0 +1,164 @@
+"""What a task measures, with the networks at hand, and how scores are named in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from safelight import judges as registered
+from safelight import metrics
+from safelight.core.errors import BadInput, Refused, UnknownName
+from safelight.core.nouns import Score
+from safelight.core.ports import Judge
+from safelight.core.records import Sample, ScoreRow
+from safelight.core.registry import names
+from safelight.diffusion.generator import Generator
+from safelight.metrics import Metric, Pictures, stack
+from safelight.metrics.fid import Fid
+from safelight.metrics.share import Share
+from safelight.miniature.truth import said
+from safelight.store.images import Images
+from safelight.tasks import Row, Task
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A per-picture metric and the judge it asks, "name:preset@version", empty where it asks none."""
+
+    metric: Metric
+    judge: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells one measure's scores from another's."""
+        return f"{self.metric.name}@{self.metric.version}", self.judge
+
+    def score(
+        self, samples: Sequence[Sample], unguarded: Sequence[Sample | None], task: Task, images: Images
+    ) -> list[ScoreRow]:
+        """The scores of a block as rows. A picture that cannot be measured has NULL and why.
+
+        unguarded: beside each sample the one of the same prompt and noise without any method, None in that
+        run itself, where a comparison with it has no rows.
+        """
+        paired = "unguarded" in self.metric.needs
+        if paired and None in unguarded:
+            return []
+        beside = [u if paired and u else s for s, u in zip(samples, unguarded, strict=True)]
+        good = [(s, u) for s, u in zip(samples, beside, strict=True) if s.status == u.status == "ok"]
+        scores = iter(self.metric(self._pictures(good, task, images)) if good else [])
+        return [
+            row
+            for s, u in zip(samples, beside, strict=True)
+            for row in self._rows(s, next(scores) if s.status == u.status == "ok" else _without(s), task)
+        ]
+
+    def _pictures(self, pairs: Sequence[tuple[Sample, Sample]], task: Task, images: Images) -> Pictures:
+        chosen = [task.rows[s.row] for s, _ in pairs]
+        return Pictures(
+            stack([images.get(str(s.image_hash)) for s, _ in pairs]),
+            [row.prompt for row in chosen],
+            [truth(row) for row in chosen] if "truths" in self.metric.needs else (),
+            stack([images.get(str(u.image_hash)) for _, u in pairs])
+            if "unguarded" in self.metric.needs
+            else None,
+        )
+
+    def _rows(self, sample: Sample, score: Score, task: Task) -> list[ScoreRow]:
+        metric, judge = self.key
+        if score.values is not None:
+            return [
+                ScoreRow(sample.id, column(metric, label), judge, v, "ok")
+                for label, v in score.values.items()
+            ]
+        asked = self.metric.labels
+        if "truths" in self.metric.needs:
+            asked = [label for label in asked if label in truth(task.rows[sample.row])]
+        return [ScoreRow(sample.id, column(metric, label), judge, None, score.status) for label in asked]
+
+
+@dataclass(frozen=True)
+class Measures:
+    """All that a task wants to know of a run: figures of single pictures, and distances of whole sets."""
+
+    single: tuple[Measure, ...]
+    sets: tuple[Fid, ...]
+
+    @property
+    def hashes(self) -> Mapping[str, str]:
+        """The judges' weights, for the run's record."""
+        judges = [m.metric.judge for m in self.single if isinstance(m.metric, Share)]
+        return {f"judge {judge.name}@{judge.version}": judge.content_hash for judge in judges}
+
+
+def truth(row: Row) -> Mapping[str, int]:
+    """What a caption of the miniature asks for."""
+    return said(row.scene, row.prompt)
+
+
+def _without(sample: Sample) -> Score:
+    """The score of a sample without a picture that can be measured: itself, or its pair."""
+    return Score(None, "skipped" if sample.status == "skipped" else "failed")
+
+
+def column(metric: str, label: str) -> str:
+    """accuracy@1 and kind -> accuracy:kind@1; a label that is called like its metric adds nothing."""
+    name, _, version = metric.partition("@")
+    return metric if label == name else f"{name}:{label}@{version}"
+
+
+def stem(column: str) -> str:
+    """accuracy:kind@1 -> accuracy@1."""
+    name, _, version = column.partition("@")
+    return f"{name.partition(':')[0]}@{version}"
+
+
+def measures(task: Task, generator: Generator, own: Mapping[str, Judge]) -> Measures:
+    """The task's judges and metrics, loaded. Raises Refused with every one that this model or task cannot
+    have.
+    """
+    problems: list[str] = []
+    single: list[Measure] = []
+    sets: list[Fid] = []
+    for spec in task.judges:
+        try:
+            single.append(_share(spec, generator, own))
+        except BadInput as error:
+            problems.append(str(error))
+    for name in task.metrics:
+        try:
+            metric = metrics.load(name)
+        except BadInput as error:
+            problems.append(str(error))
+            continue
+        if isinstance(metric, Fid):
+            sets.append(metric)
+            if task.reference is None:
+                problems.append(
+                    f'{name} compares with a set of pictures: say which one, reference = "renders"'
+                )
+        else:
+            single.append(Measure(metric))
+            if "truths" in metric.needs and task.rows[0].scene is None:
+                problems.append(
+                    f"{name} needs to know what each caption asks for, which a table of prompts does not say"
+                )
+    if problems:
+        raise Refused([f"task '{task.name}': {problem}" for problem in problems])
+    return Measures(tuple(single), tuple(sets))
+
+
+def _share(spec: str, generator: Generator, own: Mapping[str, Judge]) -> Measure:
+    name = spec.partition(":")[0]
+    if name in own:
+        judge, preset = own[name], registered.preset_of(own[name], spec)
+    elif name not in names("judges"):
+        raise UnknownName("judge", name, names("judges"))
+    elif name in generator.judges:
+        judge, preset = registered.load(spec)
+    else:
+        raise BadInput(
+            f"'{generator.name}' cannot have the judge '{name}', which was not made for its pictures: take a "
+            f"task for your model, or pass a judge of your own in Python (judges={{'{name}': ...}})"
+        )
+    return Measure(Share(judge, preset), f"{spec}@{judge.version}")

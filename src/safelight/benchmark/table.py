@@ -1,0 +1,154 @@
+"""Stored scores to figures with intervals, and figures to a table: a row a policy, a column a measure."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from safelight.benchmark.reference import distances, renders
+from safelight.core.intervals import Figure, difference, mcnemar, mean, share
+from safelight.core.records import Sample
+from safelight.core.registry import get
+from safelight.metrics.fid import Fid
+from safelight.store import Store
+from safelight.tasks import Task
+
+Values = Mapping[tuple[int, int], float | None]
+"""(row, k) of a picture -> its score, None where it failed, absent where nothing was asked."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure of one policy.
+
+    metric: "name@version" or "name:label@version". judge: "name:preset@version", empty where none was asked.
+    share: whether the figure is one. change: the paired difference to the unguarded model on the same prompts
+    and noise, None for that model itself and for whole sets. p: of McNemar's test, for shares of one picture
+    a prompt.
+    """
+
+    policy: str
+    run: str
+    metric: str
+    judge: str
+    share: bool
+    figure: Figure
+    change: Figure | None = None
+    p: float | None = None
+
+    @property
+    def heading(self) -> str:
+        """What stands over its column: names without versions."""
+        return " ".join(name.partition("@")[0] for name in (self.judge, self.metric) if name)
+
+    @property
+    def text(self) -> str:
+        """Value and interval, shares in percent, with the number of pictures that could not be measured."""
+        figure, failed = self.figure, f" ({self.figure.failed} failed)" if self.figure.failed else ""
+        if figure.value is None:
+            return f"nothing measured{failed}"
+        scale, form = (100, ".1f") if self.share else (1, ".3f" if abs(figure.value) < 10 else ".1f")
+        said = f"{scale * figure.value:{form}}" + (" %" if self.share else "")
+        if figure.lo is None or figure.hi is None:
+            return said + failed
+        return f"{said} [{scale * figure.lo:{form}}, {scale * figure.hi:{form}}]{failed}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Figures of one task, the unguarded model first: n pictures a policy, of `prompts` prompts."""
+
+    task: str
+    n: int
+    prompts: int
+    cells: tuple[Cell, ...]
+
+    def json(self) -> dict[str, Any]:
+        """Plain data: every figure with its n, its interval and how that was found."""
+        return asdict(self)
+
+
+def table(store: Store, task: Task, runs: Mapping[str, str], n: int, sets: Sequence[Fid] = ()) -> Table:
+    """Figures of the first n pictures of each run, recomputed from the stored scores.
+
+    runs: policy -> run, the unguarded model first. sets: distances to compute from the stored pictures.
+    """
+    references = [(fid, renders(task, fid)) for fid in sets]
+    cells: list[Cell] = []
+    base: dict[tuple[str, str], Values] = {}
+    for policy, run in runs.items():
+        samples = store.samples(run)[:n]
+        _warn_of_copies(policy, samples)
+        scores = _scores(store, run, samples)
+        for (metric, judge), values in scores.items():
+            cells.append(_cell(policy, run, metric, judge, values, base.get((metric, judge))))
+        for name, figure in distances(samples, store.images, references):
+            cells.append(Cell(policy, run, name, "", False, figure))
+        base = base or scores
+    return Table(task.id, n, min(n, len(task.rows)), tuple(cells))
+
+
+def grid(*tables: Table) -> tuple[list[str], list[list[str]]]:
+    """Header and lines of text: policies down, all tables' columns across, an empty text where there is no
+    figure.
+    """
+    at = {
+        (cell.policy, f"{each.task.partition('@')[0]}: {cell.heading}"): cell.text
+        for each in tables
+        for cell in each.cells
+    }
+    policies, columns = _distinct(policy for policy, _ in at), _distinct(column for _, column in at)
+    return ["policy", *columns], [
+        [policy, *(at.get((policy, c), "") for c in columns)] for policy in policies
+    ]
+
+
+def markdown(*tables: Table) -> str:
+    """The grid, and beneath it what makes its figures comparable: n, prompts, metrics and judges with
+    versions.
+    """
+    header, lines = grid(*tables)
+    ruled = [header, ["---"] * len(header), *lines]
+    return "\n".join([*("| " + " | ".join(line) + " |" for line in ruled), "", *map(_facts, tables)])
+
+
+def _facts(each: Table) -> str:
+    said = _distinct(f"{c.metric} by {c.judge}" if c.judge else c.metric for c in each.cells)
+    n = f"{each.n} pictures of {each.prompts} prompts a policy"
+    return f"{each.task}: {n}, 95 % intervals; {', '.join(said)}."
+
+
+def _scores(store: Store, run: str, samples: Sequence[Sample]) -> dict[tuple[str, str], Values]:
+    """By metric and judge, in the order of the task."""
+    place = {sample.id: (sample.row, sample.k) for sample in samples}
+    found: dict[tuple[str, str], dict[tuple[int, int], float | None]] = {}
+    for score in store.scores(run):
+        if score.sample in place:
+            found.setdefault((score.metric, score.judge), {})[place[score.sample]] = score.value
+    return {key: dict(sorted(values.items())) for key, values in sorted(found.items())}
+
+
+def _cell(policy: str, run: str, metric: str, judge: str, values: Values, base: Values | None) -> Cell:
+    rows = [row for row, _ in values]
+    is_share = get("metrics", metric.partition("@")[0].partition(":")[0]).share
+    figure = (share if is_share else mean)(list(values.values()), rows)
+    if base is None:
+        return Cell(policy, run, metric, judge, is_share, figure)
+    pairs = [(values[place], base[place]) for place in values]
+    change = difference([a for a, _ in pairs], [b for _, b in pairs], rows)
+    both = [(a, b) for a, b in pairs if a is not None and b is not None]
+    single = is_share and len(set(rows)) == len(rows)
+    p = mcnemar([a for a, _ in both], [b for _, b in both]) if single else None
+    return Cell(policy, run, metric, judge, is_share, figure, change, p)
+
+
+def _warn_of_copies(policy: str, samples: Sequence[Sample]) -> None:
+    stored = [sample.image_hash for sample in samples if sample.image_hash]
+    if copies := len(stored) - len(set(stored)):
+        warnings.warn(f"{policy}: {copies} of {len(stored)} pictures are copies of others", stacklevel=3)
+
+
+def _distinct(items: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(items))
