@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from safelight.benchmark import bench
+    from safelight.core.nouns import Prompt
+    from safelight.diffusion.load import load
+    from safelight.guarded import generate
+    from safelight.policies import Policy
 
 __version__ = "0.1.0"
+__all__ = ["Policy", "Prompt", "__version__", "bench", "generate", "load"]
 
-_LAZY = {"load": "safelight.diffusion.load", "Prompt": "safelight.core.nouns"}
-"""Public names by the module that holds them: importing safelight loads no network library."""
+_HOMES = {
+    "Policy": "safelight.policies",
+    "Prompt": "safelight.core.nouns",
+    "bench": "safelight.benchmark",
+    "generate": "safelight.guarded",
+    "load": "safelight.diffusion.load",
+}
+"""Where the public names live. They are fetched when asked for: importing safelight stays light."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+    if name not in _HOMES:
         raise AttributeError(f"module 'safelight' has no attribute '{name}'")
-    from importlib import import_module
+    return getattr(import_module(_HOMES[name]), name)
 
-    return getattr(import_module(_LAZY[name]), name)
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,62 @@
+"""Floor 5: the command line, one file a command. Only here is argv read and anything printed.
+
+The overview is plain text and imports nothing; a command's own libraries load when it is called.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+COMMANDS = {
+    "generate": "Draw pictures of prompts under a policy.",
+    "bench": "Measure what policies do to a model, on the same noise, with intervals.",
+    "methods": "List the methods: paper, hooks, what they need, presets.",
+    "models": "List the models that can be named, and how to name your own.",
+    "tasks": "List the benchmark tasks.",
+    "judges": "List the judges, their presets and labels.",
+    "miniature": "Draw, build or measure the embedded model: render, build, card.",
+}
+"""Each lives in the file of its name, as `app`; a test compares these lines with the commands' own help."""
+
+
+def main() -> None:
+    """The command `safelight`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """The exit code of one command line: 0 done, 1 blocked or failed, 2 wrong usage, 130 Ctrl-C."""
+    first = arguments[0] if arguments else "--help"
+    if first in ("--help", "-h"):
+        print(overview())
+        return 0
+    if first == "--version":
+        from safelight import __version__
+
+        print(f"safelight {__version__}")
+        return 0
+    if first not in COMMANDS:
+        from safelight.core.errors import nearest
+
+        print(f"safelight: unknown command '{first}'. {nearest(first, COMMANDS)}", file=sys.stderr)
+        return 2
+    from safelight.cli.terminal import execute
+
+    return execute(import_module(f"safelight.cli.{first}").app, arguments[1:])
+
+
+def overview() -> str:
+    """What `safelight --help` prints."""
+    lines = [f"  {name:<10} {what}" for name, what in COMMANDS.items()]
+    return "\n".join(
+        [
+            "Usage: safelight COMMAND [OPTIONS]",
+            "",
+            "Makes text-to-image models safe, and measures by how much.",
+            "",
+            *lines,
+            "",
+            "safelight COMMAND --help explains a command. All of them know --json.",
+        ]
+    )

@@ -1,0 +1,50 @@
+"""safelight bench"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from safelight.cli.terminal import DONE, FAILED, INTERRUPTED, Flag, Number, command, emit, progress, say, show
+
+app = command("safelight bench")
+
+
+@app.default
+def bench(
+    task: str,
+    *,
+    model: str = "miniature",
+    policy: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = ("general",),
+    n: Number | None = None,
+    out: str = "runs.db",
+    json: Flag = False,
+) -> int:
+    """Measure what policies do to a model, on the same noise, with intervals.
+
+    The unguarded model ("base") is always measured beside them. What OUT holds already is not made again,
+    so an interrupted run goes on where it stopped.
+
+    Args:
+        task: A task's name (safelight tasks lists them) or a TOML file.
+        model: miniature, a folder in diffusers layout, or a hub id owner/name.
+        policy: A policy's name or TOML file, general by default; give it again for more.
+        n: Pictures under each policy; the whole task by default.
+        out: Database file or URL for runs, pictures' rows, decisions and scores.
+        json: Print one JSON document.
+    """
+    from safelight.benchmark import bench, grid, markdown
+
+    with progress() as move:
+        try:
+            table = bench(task, model, policy, out, n, progress=move)
+        except KeyboardInterrupt:
+            say(f"stopped: finished blocks stay in {out}; the same command goes on from there")
+            return INTERRUPTED
+    if json:
+        emit(table.json())
+    else:
+        show(*grid(table))
+        say(markdown(table).rpartition("\n\n")[2])
+    return FAILED if any(cell.figure.failed for cell in table.cells) else DONE
