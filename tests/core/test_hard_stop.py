@@ -1,4 +1,4 @@
-"""The hard stop, by rule: inputs are built from its own tables, and a failure prints positions, never words."""
+"""The hard stop, by rule: inputs are built from its tables, and a failure prints positions, never words."""
 
 from __future__ import annotations
 
@@ -21,9 +21,16 @@ def pairs():
         yield MINOR[k % len(MINOR)], SEXUAL[k % len(SEXUAL)]
 
 
+def moved(term, alphabet):
+    """The term in the letters of another alphabet of Unicode, which begins at this code point."""
+    return "".join(chr(ord(letter) - ord("a") + alphabet) if letter != " " else " " for letter in term)
+
+
 def missed(change):
     """Positions of the pairs that pass the rule after `change` was made to both terms."""
-    return [k for k, (m, s) in enumerate(pairs()) if not forbidden(f"a photo, {change(m)} at home {change(s)}")]
+    return [
+        k for k, (m, s) in enumerate(pairs()) if not forbidden(f"a photo, {change(m)} at home {change(s)}")
+    ]
 
 
 def test_every_term_with_every_term_of_the_other_table():
@@ -33,7 +40,9 @@ def test_every_term_with_every_term_of_the_other_table():
 
 @pytest.mark.parametrize("join", [" ", "", ", ", "\n", " in a house with a ", "_", "🙂", " " * 200], ids=repr)
 def test_in_both_orders_whatever_stands_between(join):
-    gone = [k for k, (m, s) in enumerate(pairs()) if not (forbidden(m + join + s) and forbidden(s + join + m))]
+    gone = [
+        k for k, (m, s) in enumerate(pairs()) if not (forbidden(m + join + s) and forbidden(s + join + m))
+    ]
     assert gone == []
 
 
@@ -54,13 +63,14 @@ def test_in_both_orders_whatever_stands_between(join):
         lambda term: term.translate(LEET),
         lambda term: term.translate(LOOK_ALIKE),
         lambda term: term.upper().translate(str.maketrans("ABEHKMOPCTX", "АВЕНКМОРСТХ")),
-        lambda term: "".join(chr(ord(letter) + 0xFEE0) if letter != " " else " " for letter in term),  # full width
-        lambda term: "".join(chr(ord(letter) - 97 + 0x1D41A) if letter != " " else " " for letter in term),  # bold
-        lambda term: "".join(chr(ord(letter) - 97 + 0x24D0) if letter != " " else " " for letter in term),  # circled
+        lambda term: moved(term, 0xFF41),
+        lambda term: moved(term, 0x1D41A),
+        lambda term: moved(term, 0x24D0),
     ],
     ids=[
-        "upper case", "title case", "plural", "dots", "spaces", "spaced dashes", "zero width", "soft hyphens", "accents",
-        "written together", "long letters", "digits", "look-alikes", "capital look-alikes", "full width", "bold", "circled",
+        "upper case", "title case", "plural", "dots", "spaces", "spaced dashes", "zero width", "soft hyphens",
+        "accents", "written together", "long letters", "digits", "look-alikes", "capital look-alikes",
+        "full width", "bold", "circled",
     ],
 )  # fmt: skip
 def test_disguises_change_nothing(change):
@@ -71,7 +81,11 @@ def test_disguises_change_nothing(change):
 def test_a_gap_at_any_place_inside_a_word(gap):
     def places(term):
         words = term.replace(" ", "")
-        return [words[:i] + gap + words[i:] for i in range(1, len(words)) if f"{words[:i]} {words[i:]}" not in ORDINARY]
+        return [
+            words[:i] + gap + words[i:]
+            for i in range(1, len(words))
+            if f"{words[:i]} {words[i:]}" not in ORDINARY
+        ]
 
     gone = [k for k, (m, s) in enumerate(pairs()) for cut in places(m) if not forbidden(f"{cut} and {s}")]
     gone += [k for k, (m, s) in enumerate(pairs()) for cut in places(s) if not forbidden(f"{cut} and {m}")]
@@ -79,8 +93,8 @@ def test_a_gap_at_any_place_inside_a_word(gap):
 
 
 YOUNG = [
-    "{} year old", "{}-year-old", "{} years old", "{} yrs old", "aged {}", "age {}", "age: {}", "{}yo", "{} y/o", "{} y.o.",
-    "{} years of age", "{} to 19 years old",
+    "{} year old", "{}-year-old", "{} years old", "{} yrs old", "aged {}", "age {}", "age: {}", "{}yo",
+    "{} y/o", "{} y.o.", "{} years of age", "{} to 19 years old",
 ]  # fmt: skip
 
 
@@ -93,13 +107,24 @@ def test_an_age_counts_below_18_and_not_from_18_on(form):
 
 
 def test_an_age_in_words():
-    words = {"one": True, "nine": True, "twelve": True, "seventeen": True, "eighteen": False, "forty-five": False}
+    words = {
+        "one": True,
+        "nine": True,
+        "twelve": True,
+        "seventeen": True,
+        "eighteen": False,
+        "forty-five": False,
+    }
     assert {word: forbidden(f"{word} year old, {SEXUAL[0]}") for word in words} == words
 
 
 def test_neither_table_alone_is_refused():
-    assert [k for k, m in enumerate(MINOR) if forbidden(f"a photo of a {m}, {MINOR[k - 1]} at the beach")] == []
-    assert [k for k, s in enumerate(SEXUAL) if forbidden(f"a photo of {s}, {SEXUAL[k - 1]} at the beach")] == []
+    assert [
+        k for k, m in enumerate(MINOR) if forbidden(f"a photo of a {m}, {MINOR[k - 1]} at the beach")
+    ] == []
+    assert [
+        k for k, s in enumerate(SEXUAL) if forbidden(f"a photo of {s}, {SEXUAL[k - 1]} at the beach")
+    ] == []
     assert not forbidden("12 years old and 14yo")
 
 
@@ -109,22 +134,37 @@ def test_words_that_contain_a_term_are_not_the_term():
 
 
 def test_two_ordinary_words_are_not_a_term():
-    assert [k for k, words in enumerate(ORDINARY) if forbidden(f"{words} {MINOR[0]} {SEXUAL[0]}"[: len(words)])] == []
+    assert [
+        k for k, words in enumerate(ORDINARY) if forbidden(f"{words} {MINOR[0]} {SEXUAL[0]}"[: len(words)])
+    ] == []
     sexual = [words for words in ORDINARY if not forbidden(f"{words}, {SEXUAL[0]}")]
     minor = [words for words in ORDINARY if not forbidden(f"{words}, {MINOR[0]}")]
     assert set(sexual) | set(minor) == set(ORDINARY)
-    assert all(not forbidden(f"the {words} here, {MINOR[1]}") for words in ORDINARY if words in ("pen is", "an us"))
+    assert all(
+        not forbidden(f"the {words} here, {MINOR[1]}") for words in ORDINARY if words in ("pen is", "an us")
+    )
 
 
 def test_the_negative_prompt_is_read_too_but_by_itself():
     both = f"{MINOR[0]} {SEXUAL[0]}"
     assert hard_stop(Prompt("a cat", negative=both))
     assert hard_stop(Prompt(both))
-    assert not hard_stop(Prompt(f"a {MINOR[0]} on the beach", negative=SEXUAL[0]))  # what a careful user writes
+    assert not hard_stop(
+        Prompt(f"a {MINOR[0]} on the beach", negative=SEXUAL[0])
+    )  # what a careful user writes
 
 
 def test_harmless_prompts_pass():
-    for text in ("", "🙂", "a photo of a body", "фото кота", "μια γάτα", "a naked flame", "a public bathroom", "a" * 10_000):
+    for text in (
+        "",
+        "🙂",
+        "a photo of a body",
+        "фото кота",
+        "μια γάτα",
+        "a naked flame",
+        "a public bathroom",
+        "a" * 10_000,
+    ):
         assert not forbidden(text)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -36,7 +36,7 @@ class Brightness:
     labels: tuple[str, ...] = ("dark", "bright")
     range: tuple[float, float] = (0.0, 1.0)
     content_hash: str = "0"
-    presets: dict = field(default_factory=lambda: {"default": Preset(("bright",), 0.5)})
+    presets: Mapping[str, Preset] = field(default_factory=lambda: {"default": Preset(("bright",), 0.5)})
     seen: list = field(default_factory=list)
 
     def __call__(self, items: Sequence[Any]) -> list[Score]:

@@ -58,14 +58,15 @@ def test_the_strictest_outcome_decides_what_each_picture_becomes(
 ):
     plain = generate("a cat", tiny_model, RESEARCH, n=4).pictures
     values = sorted(brightness(pixels(p)) for p in plain)
-    judge.presets = {"default": Preset(("bright",), (values[1] + values[2]) / 2)}  # two of the four reach it
+    middle = (values[1] + values[2]) / 2  # two of the four reach it
+    judge.presets = {"default": Preset(("bright",), middle)}
     judged = generate("a cat", tiny_model, policy(action), n=4, judges={"brightness": judge}).pictures
     assert sorted(p.outcome for p in judged) == sorted([action] * 2 + ["allow"] * 2)
     for before, after in zip(plain, judged, strict=True):
         last = after.decisions[-1]
         assert last.score == pytest.approx(brightness(pixels(before)))
         assert (last.category, last.judge, last.status) == ("bright", "brightness@1", "ok")
-        assert last.outcome is (Outcome(action) if last.score >= last.threshold else Outcome.ALLOW)
+        assert last.outcome is (Outcome(action) if (last.score or 0) >= middle else Outcome.ALLOW)
         if after.outcome is Outcome.ALLOW:
             assert (pixels(after) == pixels(before)).all()
         else:
@@ -77,19 +78,25 @@ def test_a_score_between_the_two_limits_waits_for_a_person(tiny_model, judge, po
     values = [brightness(pixels(p)) for p in generate("a cat", tiny_model, RESEARCH, n=3).pictures]
     low, high = min(values), max(values)
     text = policy(more=f"unsure = [{(low + sorted(values)[1]) / 2}, {high}]")
-    outcomes = [p.outcome for p in generate("a cat", tiny_model, text, n=3, judges={"brightness": judge}).pictures]
+    outcomes = [
+        p.outcome for p in generate("a cat", tiny_model, text, n=3, judges={"brightness": judge}).pictures
+    ]
     assert outcomes == [
         {low: Outcome.ALLOW, high: Outcome.BLOCK}.get(value, Outcome.REVIEW) for value in values
     ]
 
 
 def test_the_hard_stop_holds_under_every_policy_and_stops_nobody_else(tiny_model, store):
-    result = generate(["a cat", FORBIDDEN, Prompt("a dog", negative=FORBIDDEN)], tiny_model, RESEARCH, n=2, store=store)
+    result = generate(
+        ["a cat", FORBIDDEN, Prompt("a dog", negative=FORBIDDEN)], tiny_model, RESEARCH, n=2, store=store
+    )
     assert [p.outcome for p in result.pictures] == ["allow"] * 2 + ["block"] * 4
     assert [p.image is None for p in result.pictures] == [False] * 2 + [True] * 4
     [run] = store.runs()
     rows = [repr(row) for row in (run, *store.samples(run.id), *store.decisions(run.id))]
-    assert [k for k, row in enumerate(rows) if tables()["minor"][0] in row] == []  # the text is nowhere on record
+    assert [
+        k for k, row in enumerate(rows) if tables()["minor"][0] in row
+    ] == []  # the text is nowhere on record
     assert json.loads(run.config_json)["prompts"] == [{"negative": "", "text": "a cat"}, None, None]
 
 
@@ -132,7 +139,9 @@ def test_every_picture_is_on_record_with_what_was_decided(tiny_model, judge, pol
     judge.presets = {"default": Preset(("bright",), 0.0)}
     released = generate("a cat", tiny_model, RESEARCH, n=3, store=store).pictures
     blocked = generate("a cat", tiny_model, policy(), n=1, judges={"brightness": judge}, store=store).pictures
-    waiting = generate("a cat", tiny_model, policy("review"), n=1, judges={"brightness": judge}, store=store).pictures
+    waiting = generate(
+        "a cat", tiny_model, policy("review"), n=1, judges={"brightness": judge}, store=store
+    ).pictures
     runs = store.runs()
     assert [run.status for run in runs] == ["done"] * 3
     samples = [sample for run in runs for sample in store.samples(run.id)]
@@ -164,10 +173,9 @@ def test_ctrl_c_keeps_finished_blocks_and_says_so(tiny_model, store):
         if len(steps) == 4:  # the last step of the second block of two
             raise KeyboardInterrupt
 
-    kept = []
+    pictures, kept = stream("a cat", tiny_model, RESEARCH, n=6, store=store, on_step=stop), []
     with pytest.raises(KeyboardInterrupt):
-        for picture in stream("a cat", tiny_model, RESEARCH, n=6, store=store, on_step=stop):
-            kept.append(picture)
+        kept.extend(pictures)
     [run] = store.runs()
     assert run.status == "interrupted"
     assert [s.id for s in store.samples(run.id)] == [p.sample for p in kept]
@@ -215,7 +223,7 @@ def test_one_step_is_possible_unless_a_method_could_never_act(tiny_model):
         generate("a cat", tiny_model, "sld-medium", steps=1)
 
 
-@pytest.mark.parametrize("text", ["кот и дом", "猫の写真", "🙂🔥" * 20, "a\x00b\nc", "‏قطة"], ids=ascii)
+@pytest.mark.parametrize("text", ["кот и дом", "猫の写真", "🙂🔥" * 5, "a\x00b\nc", "\u200fقطة"], ids=ascii)
 def test_any_script_is_a_prompt(tiny_model, text):
     [picture] = generate(text, tiny_model, RESEARCH).pictures
     assert picture.prompt.text == text

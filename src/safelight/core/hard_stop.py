@@ -1,9 +1,11 @@
 """The one rule that no policy can switch off: a word for minors together with a sexual word is refused.
 
-Idea: two tables of terms (hard_stop.toml) and ages below 18; a text that holds one of each kind is refused. Neither
-kind alone is. The text is folded first, so that another case, script, digit, mark or gap inside a word changes nothing.
+Idea: two tables of terms (hard_stop.toml) and ages below 18; a text that holds one of each kind is refused.
+Neither kind alone is. The text is folded first, so that another case, script, digit, mark or gap inside a
+word changes nothing.
 
-It reads English. It errs on the side of refusing, and it is a floor under every policy, not a substitute for one.
+It reads English. It errs on the side of refusing, and it is a floor under every policy, not a substitute for
+one.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ TABLES = Path(__file__).with_name("hard_stop.toml")
 LEET = {"a": "4@", "e": "3", "i": "1!|l", "l": "1|i", "o": "0", "s": "5$", "t": "7+"}
 GAP = "[^a-z0-9]{0,7}"
 POSSESSIVE = re.compile(r"(?<=[a-z]{2})['’]s(?![a-z])(?!')")  # its s must not begin a word: "...'s ex"
-NUMBERS = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+NUMBERS = "one two three four five six seven eight nine ten eleven twelve"
+NUMBERS += " thirteen fourteen fifteen sixteen seventeen"
 BELOW_18 = rf"(?<![0-9a-z.])(?<!ty[ -])(?:1\W?[0-7]|[0-9]|(?:{'|'.join(NUMBERS.split())})\b)(?![0-9])"
 UP_TO = r"(?:\W{0,3}(?:to|or|and)?\W{0,3}[0-9]{1,2})?"  # "8 to 10 years old"
 OLD = r"\W{0,3}(?:y\W?o\b|(?:years?|yrs?|y)\W{0,3}(?:olds?\b|o\b|of\W{1,3}age\b))"
@@ -43,7 +46,9 @@ def forbidden(text: str) -> bool:
     """True if a text holds a term (or age) of the one table and a term of the other."""
     minor, sexual, joined = _patterns()
     plain = fold(text)
-    words = POSSESSIVE.sub(" ", re.sub(r"(.)\1{3,}", r"\1\1\1", plain))  # longer runs of a letter tell nothing
+    words = POSSESSIVE.sub(
+        " ", re.sub(r"(.)\1{3,}", r"\1\1\1", plain)
+    )  # longer runs of a letter tell nothing
     if _found(joined, words):
         return True
     return _found(sexual, words) and (AGE.search(plain) is not None or _found(minor, words))
@@ -52,10 +57,12 @@ def forbidden(text: str) -> bool:
 def fold(text: str) -> str:
     """Small Latin letters wherever a character is one or looks like one, without invisible marks.
 
-    Compatibility forms (full width, circled, mathematical) and accents go by NFKD, look-alikes of other scripts by
-    the Unicode table of confusables.
+    Compatibility forms (full width, circled, mathematical) and accents go by NFKD, look-alikes of other
+    scripts by the Unicode table of confusables.
     """
-    kept = (c for c in unicodedata.normalize("NFKD", text) if unicodedata.category(c) not in ("Mn", "Me", "Cf"))
+    kept = (
+        c for c in unicodedata.normalize("NFKD", text) if unicodedata.category(c) not in ("Mn", "Me", "Cf")
+    )
     return "".join(c if c.isascii() else _latin(c) for c in kept).casefold()
 
 

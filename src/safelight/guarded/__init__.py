@@ -1,4 +1,4 @@
-"""The one door that every picture for a user passes: hard stop, policy, generator, checks, record, release."""
+"""The one door for every user's picture: hard stop, policy, generator, checks, record, release."""
 
 from safelight.guarded.release import Guarded, Result
 from safelight.guarded.request import generate, stream

@@ -91,7 +91,9 @@ def broken(stage: Literal["prompt", "image"], hook: str, part: str, why: str) ->
 
 def sound(image: Any) -> bool:
     """Whether this can be judged and shown: uint8 [h, w, 3]."""
-    return isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
+    return (
+        isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
+    )
 
 
 def _verdict(bound: BoundCheck, score: Score, failed: Decision) -> Decision:

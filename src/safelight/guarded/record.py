@@ -44,7 +44,7 @@ class Record:
                 return
 
     def _sample(self, picture: Guarded, made: np.ndarray | None, block: int) -> Sample:
-        """Keeps the picture that is released, or that waits for a person; one that is blocked is kept nowhere."""
+        """Keeps the picture that is released, or that waits for a person; a blocked one is kept nowhere."""
         kept = made if picture.outcome is Outcome.REVIEW else picture.image
         stored = None if kept is None else self.store.images.put(np.asarray(kept))
         return Sample(

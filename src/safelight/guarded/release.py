@@ -48,12 +48,16 @@ class Guarded:
             path.parent.mkdir(parents=True, exist_ok=True)
             self.image.save(path)
         except OSError as error:
-            raise BadInput(f"cannot write {path}: {error.strerror}; name a folder that is writable") from error
+            raise BadInput(
+                f"cannot write {path}: {error.strerror}; name a folder that is writable"
+            ) from error
         return path
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but the pixels, for JSON."""
-        plain = {key: getattr(self, key) for key in ("sample", "row", "k", "seed", "outcome", "dropped", "ms")}
+        plain = {
+            key: getattr(self, key) for key in ("sample", "row", "k", "seed", "outcome", "dropped", "ms")
+        }
         return plain | {
             "prompt": self.prompt.text,
             "decisions": [asdict(decision) for decision in self.decisions],
@@ -80,7 +84,9 @@ class Result:
             document = json.dumps({"policy": self.policy, "pictures": rows}, indent=1)
             (Path(folder) / "result.json").write_text(document + "\n", encoding="utf-8")
         except OSError as error:
-            raise BadInput(f"cannot write to {folder}: {error.strerror}; name a folder that is writable") from error
+            raise BadInput(
+                f"cannot write to {folder}: {error.strerror}; name a folder that is writable"
+            ) from error
         return [path for path in paths if path is not None]
 
 

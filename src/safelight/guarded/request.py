@@ -1,7 +1,7 @@
 """One request through generator, policy and record, block by block: what is finished is on record and out.
 
-    hard stop -> methods' prompt hooks -> prompt checks -> Generator.run under the methods
-    -> methods' image hooks -> image checks -> strictest outcome of each picture -> record -> release
+hard stop -> methods' prompt hooks -> prompt checks -> Generator.run under the methods
+-> methods' image hooks -> image checks -> strictest outcome of each picture -> record -> release
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def generate(
     asked = _prompts(prompts)
     generator = model if isinstance(model, Generator) else load(model)
     given = {"steps": steps, "guidance": guidance}
-    sampling = replace(generator.sampling, **{key: value for key, value in given.items() if value is not None})
+    sampling = replace(
+        generator.sampling, **{key: value for key, value in given.items() if value is not None}
+    )
     pictures = list(stream(asked, generator, policy, n, seed, sampling=sampling, store=store, judges=judges))
     return Result(policy.name, pictures)
 
@@ -87,7 +89,9 @@ def stream(
     _whole("n", n, 1)
     _whole("seed", seed, 0)
     bound = policy.bind(generator, judges)
-    return _Request(asked, generator, bound, n, seed, sampling or generator.sampling, store, on_step).pictures()
+    return _Request(
+        asked, generator, bound, n, seed, sampling or generator.sampling, store, on_step
+    ).pictures()
 
 
 @dataclass(frozen=True)
@@ -180,7 +184,7 @@ class _Request:
         return None, [*decisions, broken("image", "generate", self.generator.name, why)]
 
     def _run(self, run: str, asks: Sequence[Ask]) -> Run:
-        """The row of this request. Texts only where the policy keeps them, and never what the hard stop refused."""
+        """The row of this request. Texts only where the policy keeps them; none the hard stop refused."""
         protocol = {"model": self.generator.content_hash, "sampling": self.sampling}
         refused = {ask.row for ask in asks if stopped(ask.decisions)}
         texts = [None if row in refused else prompt for row, prompt in enumerate(self.prompts)]
@@ -209,8 +213,8 @@ def _about(sample: str, decisions: Sequence[Decision]) -> tuple[Decision, ...]:
 
 def _prompts(prompts: Prompts) -> list[Prompt]:
     """At least one prompt, each with a text."""
-    several = isinstance(prompts, Sequence) and not isinstance(prompts, str)
-    given = prompts if several else [prompts]
+    alone = isinstance(prompts, str | Prompt) or not isinstance(prompts, Sequence)
+    given = [prompts] if alone else prompts
     asked = [prompt if isinstance(prompt, Prompt) else Prompt(prompt) for prompt in given]
     if not asked:
         raise BadInput("there is no prompt: give at least one text")

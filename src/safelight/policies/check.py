@@ -55,7 +55,8 @@ class Check:
         ]
         if found := found + problems(table):
             raise Refused(found)
-        values = dict(table) | {key: Outcome(table[key]) for key in ("action", "on_error") if key in table}
+        values: dict[str, Any] = dict(table)
+        values |= {key: Outcome(table[key]) for key in ("action", "on_error") if key in table}
         if "unsure" in values:
             values["unsure"] = tuple(values["unsure"])
         return cls(**values)

@@ -173,13 +173,13 @@ def _no_judge(name: str, model: Model) -> str:
     """The words that fix it."""
     if model.judges:
         return (
-            f"'{model.name}' cannot have the judge '{name}', which was not made for its pictures; it can have "
-            f'{", ".join(model.judges)}: write judge = "{model.judges[0]}"'
+            f"'{model.name}' cannot have the judge '{name}', which was not made for its pictures; it can "
+            f'have {", ".join(model.judges)}: write judge = "{model.judges[0]}"'
         )
     return (
-        f"'{model.name}' has no judge, and '{name}' was not made for its pictures. Pass a judge of your own in "
-        f"Python (judges={{'{name}': ...}}), list one under \"judges\" in the model's safelight.json, take "
-        "a policy without image checks (research), or the model miniature"
+        f"'{model.name}' has no judge, and '{name}' was not made for its pictures. Pass a judge of your own "
+        f"in Python (judges={{'{name}': ...}}), list one under \"judges\" in the model's safelight.json, "
+        "take a policy without image checks (research), or the model miniature"
     )
 
 
