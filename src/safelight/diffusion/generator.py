@@ -133,7 +133,7 @@ class Generator:
             raise Refused(problems)
 
     def _dropped(self, asks: Sequence[_Ask]) -> list[str]:
-        """What the text encoder will not see of each prompt. Warns once for all, and once a text of another row."""
+        """What the text encoder will not see of each prompt. Warns once for all prompts, once for other texts."""
         dropped = [self.backbone.lost(ask.prompt.text) for ask in asks]
         if cut := [words for words in dropped if words]:
             first = f"the first loses {cut[0]!r:.200}"

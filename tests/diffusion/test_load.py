@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+import shutil
+from hashlib import sha256
+
+import diffusers
+import numpy as np
+import pytest
+
+from safelight.core.errors import BadInput, Damaged, UnknownName
+from safelight.diffusion import load as module
+from safelight.diffusion import tiny
+from safelight.diffusion.load import CHECKSUMS, SETTINGS, load
+
+DEFAULTS = {"solver": "dpm++", "steps": 4, "guidance": 5.0, "height": 16, "width": 16, "dtype": "float32"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "tiny"
+    tiny.sd().save_pretrained(path)
+    (path / SETTINGS).write_text(json.dumps({**DEFAULTS, "judges": ["oracle"]}))
+    return path
+
+
+@pytest.fixture
+def copy(folder, tmp_path):
+    return shutil.copytree(folder, tmp_path / "copy")
+
+
+def checksums(folder):
+    files = [path for path in folder.rglob("*.safetensors")]
+    return {path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_a_folder_brings_its_defaults_and_the_same_pictures(folder, generator):
+    model = load(folder, device="cpu")
+    assert (model.name, model.family, model.kind, model.judges) == (str(folder), "sd", "epsilon", ("oracle",))
+    assert {name: getattr(model.sampling, name) for name in DEFAULTS} == DEFAULTS
+    (ours,), (live,) = (m.run(["a cat"], [0], (), model.sampling) for m in (model, generator))
+    assert np.array_equal(ours.image, live.image)
+
+
+def test_the_hash_is_of_the_weights(folder, copy, generator):
+    assert load(folder).content_hash == load(copy, dtype="bfloat16").content_hash
+    assert generator.content_hash == load(tiny.sd()).content_hash != load(tiny.sd(seed=1)).content_hash
+
+
+def test_bfloat16_is_nearly_the_same_picture(folder):
+    full, half = load(folder), load(folder, dtype="bfloat16")
+    assert half.sampling.dtype == "bfloat16"
+    (a,), (b,) = (model.run(["a cat"], [0]) for model in (full, half))
+    assert np.abs(a.image.astype(int) - b.image.astype(int)).mean() < 4
+
+
+def test_a_truncated_file_is_named(copy):
+    weights = next(copy.glob("unet/*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(Damaged, match=r"unet.*safetensors is truncated.*fetch this file again"):
+        load(copy)
+
+
+def test_an_altered_or_missing_file_is_named(copy):
+    (copy / CHECKSUMS).write_text(json.dumps(checksums(copy)))
+    load(copy)
+    weights = next(copy.glob("vae/*.safetensors"))
+    good = weights.read_bytes()
+    weights.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    with pytest.raises(Damaged, match=r"vae.*is not the file that was shipped"):
+        load(copy)
+    weights.unlink()
+    with pytest.raises(Damaged, match=r"vae.*is missing"):
+        load(copy)
+
+
+def test_pickled_weights_are_not_loaded(copy):
+    weights = next(copy.glob("unet/*.safetensors"))
+    weights.rename(weights.with_suffix(".bin"))
+    with pytest.raises(Damaged, match="does not load"):
+        load(copy)
+
+
+@pytest.mark.parametrize("text", ["{", '{"stepps": 3}', '{"steps": 0}'])
+def test_broken_defaults_are_named(copy, text):
+    (copy / SETTINGS).write_text(text)
+    with pytest.raises((BadInput, Damaged), match=r"safelight.json|steps"):
+        load(copy)
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "said"),
+    [
+        ("minature", UnknownName, "unknown model 'minature'. Did you mean 'miniature'"),
+        ("", UnknownName, "unknown model ''"),
+        ("./nowhere", UnknownName, "unknown model './nowhere'"),
+        ("nobody/nothing", BadInput, "'nobody/nothing' is no folder here, and the hub did not give it"),
+        (3, BadInput, "int is of no family that safelight can drive"),
+    ],
+)
+def test_unknown_models(model, error, said):
+    with pytest.raises(error, match=said):
+        load(model)
+
+
+def test_a_folder_that_is_no_model(tmp_path):
+    with pytest.raises(BadInput, match="has no model_index.json"):
+        load(tmp_path)
+
+
+def test_another_family_is_refused():
+    inpainting = tiny.sd()
+    inpainting.unet = diffusers.UNet2DConditionModel(**{**inpainting.unet.config, "in_channels": 9})
+    with pytest.raises(BadInput, match="StableDiffusionPipeline is of no family"):
+        load(inpainting)
+
+
+def test_unknown_dtype():
+    with pytest.raises(BadInput, match="dtype must be one of float32, bfloat16, float16"):
+        load("miniature", dtype="float8")
+
+
+def test_a_miniature_without_weights_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MINIATURE", tmp_path)
+    with pytest.raises(Damaged, match="install safelight again"):
+        load("miniature")
