@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -34,7 +35,8 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Oracle(letter, HEADS).save(folder / "oracle" / f"{letter.lower()}.safetensors")
     tokenizer = tiny.tokenizer()
     clip = network(tokenizer)
-    text = CLIPTextModel(clip.config.text_config)
+    shape: Any = clip.config.text_config
+    text = CLIPTextModel(shape)
     text.load_state_dict(clip.text_model.state_dict())
     tokenizer.save_pretrained(folder / "tokenizer")
     text.save_pretrained(folder / "text_encoder")

@@ -5,18 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from safelight.benchmark import BASE, bench
 from safelight.core.errors import BadInput, Refused
-from safelight.core.nouns import Outcome, Score
+from safelight.core.nouns import Decision, Outcome, Prompt, Score
 from safelight.core.ports import Preset
 from safelight.core.records import noise_seed
 from safelight.diffusion import tiny
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.load import load
+from safelight.methods.guidance.negative_prompt import NegativePrompt
 from safelight.policies import Check, Policy
 from safelight.store import Store
 
@@ -250,4 +250,20 @@ def test_the_first_n_pictures_are_the_same_whatever_n(tmp_path: Path, model: Gen
     assert list(pictures(tmp_path / "a" / "runs.db").values()) == list(
         pictures(tmp_path / "b" / "runs.db").values()
     )
-    assert np.unique([p[3] for p in next(iter(pictures(tmp_path / "b" / "runs.db").values()))]).size == 4
+    (made,) = pictures(tmp_path / "b" / "runs.db").values()
+    assert len({picture[3] for picture in made}) == 4
+
+
+def test_a_method_that_breaks_leaves_failed_samples_not_unguarded_pictures(
+    tmp_path: Path, model: Generator, task, negative: Policy, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(self: NegativePrompt, p: Prompt) -> tuple[Prompt, list[Decision]]:
+        raise RuntimeError("no rewriter")
+
+    monkeypatch.setattr(NegativePrompt, "prompt", broken)
+    table = bench(task(), model, [negative], tmp_path / "runs.db", n=2)
+    assert [cell.text for cell in table.cells if cell.policy == "negative"] == ["nothing measured (2 failed)"]
+    with Store.open(tmp_path / "runs.db") as store:
+        run = next(run for run in store.runs() if '"name":"negative"' in run.config_json)
+        assert [(s.status, s.image_hash) for s in store.samples(run.id)] == [("failed", None)] * 2
+        assert "no rewriter" in store.decisions(run.id)[-1].reason

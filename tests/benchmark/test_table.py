@@ -14,7 +14,7 @@ from safelight.store import Store
 
 @pytest.fixture
 def stored(tmp_path: Path):
-    """Two runs of 6 pictures, two prompts: base is unsafe 4 times, guarded once; one score of guarded failed."""
+    """Two runs of 6 pictures of two prompts: base is unsafe 4 times, guarded once and unknown once."""
     with Store.open(tmp_path / "runs.db") as store:
         for run, hits in (("base", [1, 1, 0, 1, 1, 0]), ("guarded", [0, 1, 0, 0, 0, None])):
             store.add(Run(run, "{}", "p", "", {}, "done"))
@@ -36,15 +36,11 @@ def test_figures_are_recomputed_from_stored_scores(stored: Store, task):
     made = table(stored, task(), RUNS, 6)
     share = {cell.policy: cell for cell in made.cells if cell.judge}
     assert share["base"].figure.value == pytest.approx(4 / 6)
-    assert (share["guarded"].figure.value, share["guarded"].figure.n, share["guarded"].figure.failed) == (
-        0.2,
-        5,
-        1,
-    )
-    lo, hi = wilson(1, 5)
-    assert share["guarded"].figure.lo is not None
-    assert share["guarded"].figure.hi is not None
-    assert share["guarded"].figure.lo <= lo < hi <= share["guarded"].figure.hi
+    guarded, (lo, hi) = share["guarded"].figure, wilson(1, 5)
+    assert (guarded.value, guarded.n, guarded.failed) == (0.2, 5, 1)
+    assert guarded.lo is not None
+    assert guarded.hi is not None
+    assert guarded.lo <= lo < hi <= guarded.hi
     clip = {cell.policy: cell for cell in made.cells if cell.metric == "clip@x"}
     assert clip["base"].figure.value == pytest.approx(0.525)
     assert clip["base"].figure.how == "bootstrap over prompts"
@@ -110,6 +106,7 @@ def test_the_grid_joins_tasks_and_leaves_holes_empty():
 def test_json_keeps_every_figures_basis():
     plain = Table("body@1", 8, 8, (SHARE,)).json()
     assert plain["cells"][0]["figure"] == {
-        "value": 0.5, "lo": 0.25, "hi": 0.75, "n": 8, "prompts": 8, "how": "Wilson", "seed": None, "failed": 0,
+        "value": 0.5, "lo": 0.25, "hi": 0.75, "n": 8, "prompts": 8,
+        "how": "Wilson", "seed": None, "failed": 0,
     }  # fmt: skip
-    assert json.loads(json.dumps(plain)) == json.loads(json.dumps(plain, allow_nan=False))
+    assert json.loads(json.dumps(plain, allow_nan=False))["task"] == "body@1"

@@ -40,15 +40,15 @@ def generate(model, tmp_path, capsys):
 
 def test_pictures_and_records_are_written_and_listed(generate, tmp_path):
     code, said, errors = generate("a cat", "a dog", "-n", "2", "--policy", "research")
-    assert (code, errors, said["policy"]) == (0, "", "research")
-    assert [(p["prompt"], p["k"], p["outcome"]) for p in said["pictures"]] == [
+    assert (code, errors) == (0, "")
+    assert [(p["prompt"], p["k"], p["outcome"]) for p in said] == [
         ("a cat", 0, "allow"), ("a cat", 1, "allow"), ("a dog", 0, "allow"), ("a dog", 1, "allow"),
     ]  # fmt: skip
-    for picture in said["pictures"]:
+    for picture in said:
         assert Image.open(picture["file"]).size == (16, 16)
     with Store.open(tmp_path / "out" / "runs.db") as store:
         [run] = store.runs()
-        assert [s.id for s in store.samples(run.id)] == [p["sample"] for p in said["pictures"]]
+        assert {s.id for s in store.samples(run.id)} == {p["sample"] for p in said}
 
 
 def test_the_same_command_twice_gives_the_same_files_and_another_run(generate, tmp_path):
@@ -73,7 +73,7 @@ def test_a_withheld_picture_is_exit_code_1_and_its_text_is_not_repeated(model, t
     ]
     assert cli.run(arguments) == 1
     said = capsys.readouterr()
-    assert "1 of 2 pictures were withheld by the policy 'research'" in said.err
+    assert "1 of 2 pictures were withheld under the policy 'research'" in said.err
     assert ("no policy allows this" in said.out, FORBIDDEN in said.out + said.err) == (True, False)
     assert len(list(tmp_path.glob("*.png"))) == 1
 
@@ -93,7 +93,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_so(generate, tmp_path, monkeypat
     code, said, errors = generate("a cat", "-n", "4", "--policy", "research")
     assert code == 130
     assert f"stopped: 1 of 4 pictures are finished and stay in {tmp_path / 'out'}" in errors
-    assert [p["file"] for p in said["pictures"]] == [str(saved[0])]
+    assert [p["file"] for p in said] == [str(saved[0])]
     with Store.open(tmp_path / "out" / "runs.db") as store:
         [run] = store.runs()
         assert (run.status, len(store.samples(run.id))) == ("interrupted", 2)
@@ -150,7 +150,7 @@ def test_a_long_prompt_is_drawn_with_a_note(generate):
     code, said, errors = generate("cat " * 2500, "--policy", "research")
     assert code == 0
     assert errors.startswith("note: ")
-    assert len(said["pictures"][0]["dropped"]) > 9000
+    assert len(said[0]["dropped"]) > 9000
 
 
 def test_methods_tasks_and_models_are_listed(capsys):

@@ -63,9 +63,10 @@ def test_types_are_not_guessed(value):
 
 def test_what_a_model_does_not_offer():
     (sentence,) = problems({"use": "sld"}, model=Model(caps=frozenset({Cap.PROMPT, Cap.IMAGE})))
-    assert sentence == (
-        "method 1 ('sld'): it needs STEPS (sees every denoising step's predictions), which 'tiny' does not offer"
+    assert sentence.startswith(
+        "method 1 ('sld'): it needs STEPS (sees every denoising step's predictions), which"
     )
+    assert sentence.endswith("'tiny' does not offer")
 
 
 def test_one_method_at_most_sets_the_unconditional_row():

@@ -37,7 +37,9 @@ def test_a_files_name_is_the_methods_name():
 
 
 def test_unknown_names_are_guessed():
-    with pytest.raises(UnknownName, match="unknown method 'negative-promt'. Did you mean 'negative-prompt'"):
+    with pytest.raises(
+        UnknownName, match=r"unknown method 'negative-promt'\. Did you mean 'negative-prompt'"
+    ):
         registry.get("methods", "negative-promt")
 
 
@@ -63,7 +65,7 @@ def test_plugins_are_found(plugin):
 
 def test_a_broken_plugin_warns_and_stops_nobody_else(plugin):
     plugin({"broken": "third_party:Nothing", "mine": "third_party:Mine"})
-    with pytest.raises(BadInput, match="plug-in 'broken'.*does not load"):
+    with pytest.raises(BadInput, match=r"plug-in 'broken'.*does not load"):
         registry.get("methods", "broken")
     with pytest.warns(UserWarning, match="plug-in 'broken'"):
         found = registry.load_all("methods")

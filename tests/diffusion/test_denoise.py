@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 import torch
@@ -100,7 +101,9 @@ def test_a_skipped_row_changes_nothing_and_costs_nothing(sample, generator, monk
     sld = SLD.of("weak", concept="nudity", sld_warmup_steps=4)
     sizes = []
     predict = generator.backbone.predict
-    monkeypatch.setattr(generator.backbone, "predict", lambda x, t, c: sizes.append(len(x)) or predict(x, t, c))
+    monkeypatch.setattr(
+        generator.backbone, "predict", lambda x, t, c: sizes.append(len(x)) or predict(x, t, c)
+    )
     skipping = last(sample([sld]))
     assert sizes == [4] * 4 + [6] * 2
     monkeypatch.setattr(SLD, "active", lambda self, i, n: None)
@@ -115,7 +118,7 @@ def test_stopping_the_loop_is_partial_sampling(sample):
             break
     assert torch.equal(step.next, steps[2].next)
     assert [step.i for step in steps] == list(range(STEPS))
-    assert all(torch.equal(a.next, b.x) for a, b in zip(steps, steps[1:], strict=False))
+    assert all(torch.equal(a.next, b.x) for a, b in pairwise(steps))
 
 
 def test_the_caller_keeps_its_gradient_mode(sample):

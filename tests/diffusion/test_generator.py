@@ -25,7 +25,9 @@ def gap(a, b):
 def test_pictures_come_in_order_with_their_seeds(generator):
     pictures = generator.run(PROMPTS, SEEDS, (), SAMPLING)
     assert [picture.seed for picture in pictures] == SEEDS
-    assert all(p.image.shape == (16, 16, 3) and p.image.dtype == np.uint8 and p.status == "ok" for p in pictures)
+    assert all(
+        p.image.shape == (16, 16, 3) and p.image.dtype == np.uint8 and p.status == "ok" for p in pictures
+    )
     assert all(picture.ms > 0 for picture in pictures)
 
 

@@ -30,8 +30,10 @@ def copy(folder, tmp_path):
 
 
 def checksums(folder):
-    files = [path for path in folder.rglob("*.safetensors")]
-    return {path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest() for path in files}
+    return {
+        path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*.safetensors")
+    }
 
 
 def test_a_folder_brings_its_defaults_and_the_same_pictures(folder, generator):
@@ -104,7 +106,7 @@ def test_unknown_models(model, error, said):
 
 
 def test_a_folder_that_is_no_model(tmp_path):
-    with pytest.raises(BadInput, match="has no model_index.json"):
+    with pytest.raises(BadInput, match=r"has no model_index\.json"):
         load(tmp_path)
 
 

@@ -14,7 +14,7 @@ LIKE = diffusers.DDIMScheduler.from_config(tiny.SCHEDULE)
 @pytest.mark.parametrize("name", SOLVERS)
 @pytest.mark.parametrize("n", [1, 2, 7])
 def test_the_input_is_alpha_x0_plus_sigma_eps_all_the_way(name, n):
-    """Step with the exact epsilon of a known clean latent: the network's input must stay on the stated line."""
+    """Steps with the exact epsilon of a known clean latent keep the network's input on the stated line."""
     steps = solver(name, n, LIKE)
     clean, eps = (draw([torch.Generator().manual_seed(seed)], (4, 8, 8), "cpu") for seed in (0, 1))
     x = steps.add_noise(clean, eps, 0)
@@ -51,7 +51,7 @@ def test_unusable_step_counts(n):
 
 
 def test_unknown_solver():
-    with pytest.raises(UnknownName, match="unknown solver 'dimm'. Did you mean 'ddim'"):
+    with pytest.raises(UnknownName, match=r"unknown solver 'dimm'\. Did you mean 'ddim'"):
         solver("dimm", 5, LIKE)
 
 

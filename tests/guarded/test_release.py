@@ -25,13 +25,12 @@ def test_released_pictures_and_all_decisions_are_written(tiny_model, policy, jud
     for path, picture in zip(paths, result.pictures, strict=True):
         assert (np.asarray(Image.open(path)) == np.asarray(picture.image)).all()
     saved = json.loads((tmp_path / "new" / "folder" / "result.json").read_text())
-    assert saved["policy"] == "research"
-    assert [row["file"] for row in saved["pictures"]] == [path.name for path in paths]
-    assert saved["pictures"][0]["decisions"][0]["outcome"] == "allow"
+    assert [row["file"] for row in saved] == [path.name for path in paths]
+    assert saved[0]["decisions"][0]["outcome"] == "allow"
 
     blocked = generate("a cat", tiny_model, policy(), judges={"brightness": judge})
     assert blocked.save(tmp_path) == []
-    assert json.loads((tmp_path / "result.json").read_text())["pictures"][0]["file"] is None
+    assert json.loads((tmp_path / "result.json").read_text())[0]["file"] is None
 
 
 def test_another_picture_never_overwrites_one(tiny_model, tmp_path):

@@ -166,14 +166,11 @@ def test_two_equal_requests_are_two_runs(tiny_model, store):
 
 
 def test_ctrl_c_keeps_finished_blocks_and_says_so(tiny_model, store):
-    steps = []
-
-    def stop(step):
-        steps.append(step.i)
-        if len(steps) == 4:  # the last step of the second block of two
+    def stop(done, total):
+        if done > 3:  # in the middle of the second block of two
             raise KeyboardInterrupt
 
-    pictures, kept = stream("a cat", tiny_model, RESEARCH, n=6, store=store, on_step=stop), []
+    pictures, kept = stream("a cat", tiny_model, RESEARCH, n=6, store=store, progress=stop), []
     with pytest.raises(KeyboardInterrupt):
         kept.extend(pictures)
     [run] = store.runs()
@@ -188,7 +185,7 @@ def test_ctrl_c_keeps_finished_blocks_and_says_so(tiny_model, store):
         ({"prompts": ""}, "prompt 1 is empty"),
         ({"prompts": ["a cat", " \n"]}, "prompt 2 is empty"),
         ({"prompts": []}, "no prompt"),
-        ({"prompts": 7}, "prompt text must be a string, got int"),
+        ({"prompts": 7}, "prompts must be a text or several, got int"),
         ({"prompts": ["a cat", None]}, "got NoneType"),
         ({"prompts": b"cat"}, "got int"),
         ({"n": 0}, "n must be a whole number of at least 1, got 0"),

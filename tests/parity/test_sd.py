@@ -56,7 +56,13 @@ def test_equal_bits(prediction, scheduler, b):
 
 def test_equal_bits_without_guidance_and_off_square():
     pipe = tiny.sd()
-    options = {"num_inference_steps": 5, "generator": rngs(2), "output_type": "latent", "height": 16, "width": 32}
+    options = {
+        "num_inference_steps": 5,
+        "generator": rngs(2),
+        "output_type": "latent",
+        "height": 16,
+        "width": 32,
+    }
     reference = pipe(["a cat", "a dog"], guidance_scale=1.0, **options).images
     assert torch.equal(ours(pipe, {"prompt": ["a cat", "a dog"]}, 2, 1.0, 5, (8, 16)), reference)
 

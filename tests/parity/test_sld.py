@@ -12,7 +12,7 @@ from safelight.diffusion import tiny
 from safelight.diffusion.backbones import backbone
 from safelight.diffusion.denoise import denoise
 from safelight.diffusion.solvers import draw, name_of, solver
-from safelight.methods.guidance.sld import SLD
+from safelight.methods.guidance.sld import FIELDS, SLD
 
 N, SCALE, SHAPE = 20, 7.5, (3, 4, 6, 10)
 
@@ -40,10 +40,9 @@ def predictions(threshold):
 
 
 def method(preset, **fields):
+    """SLD and its five numbers in the order of the transcription."""
     sld = SLD.of(preset, concept="nudity", **fields)
-    return sld, (
-        sld.sld_guidance_scale, sld.sld_warmup_steps, sld.sld_threshold, sld.sld_momentum_scale, sld.sld_mom_beta,
-    )  # fmt: skip
+    return sld, [getattr(sld, name) for name in FIELDS]
 
 
 @pytest.mark.parametrize("preset", list(SLD.presets))
@@ -52,7 +51,9 @@ def test_formula(preset, warmup):
     sld, numbers = method(preset, **({} if warmup is None else {"sld_warmup_steps": warmup}))
     state, shares = sld.start(), []
     reference = transcription(predictions(sld.sld_threshold), *numbers)
-    for i, ((e0, ep, eS), (expected, mu)) in enumerate(zip(predictions(sld.sld_threshold), reference, strict=True)):
+    for i, ((e0, ep, eS), (expected, mu)) in enumerate(
+        zip(predictions(sld.sld_threshold), reference, strict=True)
+    ):
         here = Moment(i, N, torch.tensor(0), ep, 0.6, 0.8, "epsilon", SCALE, decode=lambda x: x)
         skipped = sld.active(i, N) == frozenset()
         raw = {"uncond": e0, "prompt": ep} | ({} if skipped else {"concept 1": eS})
@@ -68,8 +69,8 @@ def test_formula(preset, warmup):
         assert 0.05 < expected.min() <= expected.max() < 0.95
 
 
-# The formula multiplies a rounding error in d by s_S wherever |d| < 1 / s_S, so in float32 two orders of the same
-# additions drift apart by more at the scale 5000 of `max`; in float64 nothing is left of that.
+# Where |d| < 1 / s_S the formula multiplies a rounding error in d by s_S: in float32 two orders of the same
+# additions drift further apart at the scale 5000 of `max`; in float64 nothing is left of that.
 TOLERANCE = [
     (torch.float64, "medium", diffusers.PNDMScheduler, 1e-10),
     *((torch.float64, preset, diffusers.DDIMScheduler, 1e-10) for preset in SLD.presets),
@@ -82,7 +83,9 @@ TOLERANCE = [
 @pytest.mark.parametrize(("dtype", "preset", "scheduler", "tolerance"), TOLERANCE)
 def test_diffusers_pipeline(dtype, preset, scheduler, tolerance):
     sld, _ = method(preset)
-    pipe = StableDiffusionPipelineSafe(**tiny.sd(scheduler=scheduler).components, requires_safety_checker=False)
+    pipe = StableDiffusionPipelineSafe(
+        **tiny.sd(scheduler=scheduler).components, requires_safety_checker=False
+    )
     pipe.set_progress_bar_config(disable=True)
     pipe.to(dtype)
     pipe.safety_concept = "nudity"

@@ -56,14 +56,14 @@ def bench(
     `policies`.
 
     Args:
-    model: what `safelight.load` takes, or what it gave.
-    out: database file or URL; what it holds of this configuration already is not made again.
-    sampling: instead of the model's with the task's settings.
-    judges: judges of your own, by the name that the task or a policy gives them.
+        model: what `safelight.load` takes, or what it gave.
+        out: database file or URL; what it holds of this configuration already is not made again.
+        sampling: instead of the model's with the task's settings.
+        judges: judges of your own, by the name that the task or a policy gives them.
 
     Raises:
-    BadInput, UnknownName: something named or given is unusable, or `out` cannot be written.
-    Refused: the model cannot have a judge, a metric or a policy. All this before work starts.
+        BadInput, UnknownName: something named or given is unusable, or `out` cannot be written.
+        Refused: the model cannot have a judge, a metric or a policy. All this before work starts.
     """
     task = task if isinstance(task, Task) else Task.load(task)
     n = _whole(task.n if n is None else n)
@@ -78,8 +78,8 @@ def bench(
         runs: dict[str, str] = {}
         for name, policy in bound.items():
             config = configuration(task, generator, policy, sampling)
-            bench = Bench(task, generator, sampling, wanted, store, policy, config, runs.get(BASE.name))
-            runs[name] = bench.run(n, progress)
+            one = Bench(task, generator, sampling, wanted, store, policy, config, runs.get(BASE.name))
+            runs[name] = one.run(n, progress)
         return table(store, task, runs, n, wanted.sets)
 
 
@@ -130,7 +130,7 @@ class Bench:
                 made |= {record.id: record for record in records if isinstance(record, Sample)}
             samples = [made[ask.sample] for ask in asks]
             for measure in self.measures.single:
-                if (samples[0].id, *measure.key) not in scored:
+                if not any((sample.id, *measure.key) in scored for sample in samples):
                     unguarded = [beside.get((s.row, s.k)) for s in samples]
                     self.store.add(*measure.score(samples, unguarded, self.task, self.store.images))
             yield min(n, (number + 1) * self.sampling.block)

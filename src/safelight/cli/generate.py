@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,48 +41,33 @@ def generate(
         json: Print one JSON document.
     """
     from safelight.core.nouns import Prompt
-    from safelight.diffusion.load import load
     from safelight.guarded import Guarded, stream
     from safelight.guarded.release import WITHHELD
-    from safelight.policies import Policy
     from safelight.store import Store
 
-    chosen = Policy.load(policy)
-    asked = [Prompt(prompt, negative) for prompt in prompts]
-    given: dict[str, Any] = {"steps": steps, "guidance": guidance}
+    finished: list[tuple[Guarded, Path | None]] = []
+    stopped = False
     with Store.open(out / "runs.db") as store, progress() as move:
-        generator = load(model)
-        sampling = replace(
-            generator.sampling, **{key: value for key, value in given.items() if value is not None}
-        )
-        finished: list[tuple[Guarded, Path | None]] = []
-        total, drawn = len(asked) * n, 0.0
-
-        def on_step(step: Any) -> None:
-            nonlocal drawn
-            drawn = min(drawn + len(step.x) / sampling.steps, total)
-            move("pictures", drawn, total)
-
-        stopped = False
+        pictures = stream(
+            [Prompt(prompt, negative) for prompt in prompts], model, policy, n, seed,
+            steps=steps, guidance=guidance, store=store,
+            progress=lambda done, total: move("pictures", done, total),
+        )  # fmt: skip
         try:
-            for picture in stream(
-                asked, generator, chosen, n, seed, sampling=sampling, store=store, on_step=on_step
-            ):
+            for picture in pictures:
                 finished.append((picture, picture.save(out)))
-                drawn = len(finished)
-                move("pictures", drawn, total)
         except KeyboardInterrupt:
             stopped = True
     if json:
-        emit({"policy": chosen.name, "pictures": [p.as_dict() | {"file": path} for p, path in finished]})
+        emit([picture.as_dict() | {"file": path} for picture, path in finished])
     else:
         show(["prompt", "outcome", "picture", "why"], [_line(picture, path) for picture, path in finished])
     if stopped:
-        say(f"stopped: {len(finished)} of {total} pictures are finished and stay in {out}")
+        say(f"stopped: {len(finished)} of {len(prompts) * n} pictures are finished and stay in {out}")
         return INTERRUPTED
     withheld = sum(picture.outcome in WITHHELD for picture, _ in finished)
     if withheld:
-        say(f"{withheld} of {total} pictures were withheld by the policy '{chosen.name}'")
+        say(f"{withheld} of {len(finished)} pictures were withheld under the policy '{policy}'")
     return FAILED if withheld else DONE
 
 
@@ -91,4 +75,5 @@ def _line(picture: Any, path: Path | None) -> list[object]:
     """The reasons of the decisions that led to the outcome."""
     why = dict.fromkeys(d.reason for d in picture.decisions if d.outcome is picture.outcome and d.judge)
     why = why or dict.fromkeys(d.reason for d in picture.decisions if d.outcome is picture.outcome)
-    return [f"{picture.prompt.text:.60}", picture.outcome, path or "-", "; ".join(why)]
+    text = picture.as_dict()["prompt"] or "(refused)"
+    return [f"{text:.60}", picture.outcome, path or "-", "; ".join(why)]

@@ -62,7 +62,8 @@ class Generator:
         """sha256 of the weights: of the files if there are any (one hash for all dtypes), else of tensors."""
         total = sha256()
         if self.folder is not None:
-            for path in sorted([*self.folder.rglob("*.safetensors"), *self.folder.glob("tokenizer/*")]):
+            weights = [path for part in self.backbone.parts for path in self.folder.glob(f"{part}/*.safetensors")]
+            for path in sorted([*weights, *self.folder.glob("tokenizer/*")]):
                 with path.open("rb") as file:
                     total.update(f"{path.relative_to(self.folder).as_posix()} ".encode())
                     total.update(file_digest(file, "sha256").digest())

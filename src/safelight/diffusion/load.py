@@ -55,7 +55,7 @@ def load(model: str | Path | Any = "miniature", device: str = "auto", dtype: str
         try:
             pipe = DiffusionPipeline.from_pretrained(
                 folder,
-                torch_dtype=DTYPES[dtype],
+                dtype=DTYPES[dtype],
                 use_safetensors=True,
                 local_files_only=True,
                 safety_checker=None,
@@ -110,7 +110,7 @@ def _folder(model: str) -> Path:
         if not (MINIATURE / "model_index.json").exists():
             raise Damaged(f"the miniature's weights are missing from {MINIATURE}: install safelight again")
         return MINIATURE
-    if (folder := Path(model).expanduser()).is_dir():
+    if model and (folder := Path(model).expanduser()).is_dir():
         if not (folder / "model_index.json").exists():
             raise BadInput(f"{folder} is no model in diffusers layout: it has no model_index.json")
         return folder

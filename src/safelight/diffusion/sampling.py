@@ -53,7 +53,7 @@ class Picture:
     dropped: the end of the prompt that the text encoder did not see. ms: its share of the block's time.
     """
 
-    image: UInt8[np.ndarray, "h w 3"] | None
+    image: UInt8[np.ndarray, "H W 3"] | None
     latent: Float[Tensor, "c h w"]
     seed: int
     reports: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from safelight.core.errors import BadInput
 from safelight.core.nouns import Decision, Outcome, Prompt
+from safelight.guarded.decide import stopped
 from safelight.store.images import image_hash
 
 WITHHELD = frozenset({Outcome.BLOCK, Outcome.REVIEW})
@@ -54,12 +55,12 @@ class Guarded:
         return path
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything but the pixels, for JSON."""
+        """Everything but the pixels, for JSON; without the text where the hard stop refused it."""
         plain = {
             key: getattr(self, key) for key in ("sample", "row", "k", "seed", "outcome", "dropped", "ms")
         }
         return plain | {
-            "prompt": self.prompt.text,
+            "prompt": None if stopped(self.decisions) else self.prompt.text,
             "decisions": [asdict(decision) for decision in self.decisions],
             "reports": self.reports,
         }
@@ -69,7 +70,6 @@ class Guarded:
 class Result:
     """All pictures of a request, in the order of the prompts and within a prompt of k."""
 
-    policy: str
     pictures: Sequence[Guarded]
 
     def save(self, folder: str | Path) -> list[Path]:
@@ -81,7 +81,7 @@ class Result:
         ]
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
-            document = json.dumps({"policy": self.policy, "pictures": rows}, indent=1)
+            document = json.dumps(rows, indent=1, ensure_ascii=False)
             (Path(folder) / "result.json").write_text(document + "\n", encoding="utf-8")
         except OSError as error:
             raise BadInput(

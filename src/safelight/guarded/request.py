@@ -29,6 +29,12 @@ from safelight.policies import Bound, Policy
 from safelight.store import Store
 
 Prompts = str | Prompt | Sequence[str | Prompt]
+Progress = Callable[[float, int], None]
+"""Called with how many pictures are ready, parts of one included, and how many are wanted."""
+
+
+def quiet(done: float, total: int) -> None:
+    """No progress."""
 
 
 def generate(
@@ -42,6 +48,7 @@ def generate(
     guidance: float | None = None,
     store: Store | None = None,
     judges: Mapping[str, Judge] | None = None,
+    progress: Progress = quiet,
 ) -> Result:
     """Pictures of prompts under a policy.
 
@@ -58,40 +65,41 @@ def generate(
         BadInput, UnknownName: something named or given is unusable.
         Refused: the policy cannot run on this model; every reason at once.
     """
-    policy = policy if isinstance(policy, Policy) else Policy.load(policy)
-    asked = _prompts(prompts)
-    generator = model if isinstance(model, Generator) else load(model)
-    given = {"steps": steps, "guidance": guidance}
-    sampling = replace(
-        generator.sampling, **{key: value for key, value in given.items() if value is not None}
-    )
-    pictures = list(stream(asked, generator, policy, n, seed, sampling=sampling, store=store, judges=judges))
-    return Result(policy.name, pictures)
+    asked = stream(
+        prompts, model, policy, n, seed,
+        steps=steps, guidance=guidance, store=store, judges=judges, progress=progress,
+    )  # fmt: skip
+    return Result(list(asked))
 
 
 def stream(
     prompts: Prompts,
-    generator: Generator,
-    policy: Policy,
+    model: str | Path | Any = "miniature",
+    policy: str | Path | Policy = "general",
     n: int = 1,
     seed: int = 0,
     *,
-    sampling: Sampling | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
     store: Store | None = None,
     judges: Mapping[str, Judge] | None = None,
-    on_step: Callable[[Step], None] | None = None,
+    progress: Progress = quiet,
 ) -> Iterator[Guarded]:
-    """Each picture as soon as its block is on record, so that whoever is interrupted keeps what is finished.
+    """The pictures of `generate`, each as soon as its block is on record: an interrupted caller keeps them.
 
     Arguments and errors as of `generate`; everything is checked before the first picture is asked for.
     """
     asked = _prompts(prompts)
     _whole("n", n, 1)
     _whole("seed", seed, 0)
+    policy = policy if isinstance(policy, Policy) else Policy.load(policy)
+    generator = model if isinstance(model, Generator) else load(model)
+    given = {"steps": steps, "guidance": guidance}
+    sampling = replace(
+        generator.sampling, **{key: value for key, value in given.items() if value is not None}
+    )
     bound = policy.bind(generator, judges)
-    return _Request(
-        asked, generator, bound, n, seed, sampling or generator.sampling, store, on_step
-    ).pictures()
+    return _Request(asked, generator, bound, n, seed, sampling, store, progress).pictures()
 
 
 @dataclass(frozen=True)
@@ -120,17 +128,19 @@ class _Request:
     seed: int
     sampling: Sampling
     store: Store | None
-    on_step: Callable[[Step], None] | None
+    progress: Progress
 
     def pictures(self) -> Iterator[Guarded]:
-        run = uuid4().hex
+        run, total = uuid4().hex, len(self.prompts) * self.n
         asks = [ask for row, prompt in enumerate(self.prompts) for ask in self._asks(run, row, prompt)]
         record = Record(self.store, self._run(run, asks)) if self.store is not None else None
         status = "failed"
         try:
-            for block, a in enumerate(range(0, len(asks), self.sampling.block)):
-                pictures, pixels = self._block(asks[a : a + self.sampling.block])
+            for block, a in enumerate(range(0, total, self.sampling.block)):
+                self.progress(a, total)
+                pictures, pixels = self._block(a, asks[a : a + self.sampling.block])
                 yield from record.release(pictures, pixels, block) if record else pictures
+            self.progress(total, total)
             status = "done"
         except (KeyboardInterrupt, GeneratorExit):
             status = "interrupted"
@@ -146,9 +156,9 @@ class _Request:
             sample, noise = sample_id(run, "generate", row, k), noise_seed(f"generate/{self.seed}", row, k)
             yield Ask(sample, user, prompt, row, k, noise, _about(sample, decisions))
 
-    def _block(self, asks: Sequence[Ask]) -> tuple[list[Guarded], list[np.ndarray | None]]:
+    def _block(self, before: int, asks: Sequence[Ask]) -> tuple[list[Guarded], list[np.ndarray | None]]:
         """The pictures of a block as they may be released, and their pixels as they were made."""
-        made = self._made([ask for ask in asks if not ask.refused])
+        made = self._made(before, [ask for ask in asks if not ask.refused])
         pixels: dict[str, np.ndarray] = {}
         said = {ask.sample: list(ask.decisions) for ask in asks}
         for ask in asks:
@@ -166,11 +176,16 @@ class _Request:
         ]
         return ready, [pixels.get(ask.sample) for ask in asks]
 
-    def _made(self, asks: Sequence[Ask]) -> dict[str, Picture]:
+    def _made(self, before: int, asks: Sequence[Ask]) -> dict[str, Picture]:
         if not asks:
             return {}
+
+        def on_step(step: Step) -> None:
+            share = min(1.0, (step.i + 1) / self.sampling.steps)  # some solvers iterate more often
+            self.progress(before + share * len(asks), len(self.prompts) * self.n)
+
         prompts, seeds = [ask.prompt for ask in asks], [ask.seed for ask in asks]
-        made = self.generator.run(prompts, seeds, self.bound.methods, self.sampling, self.on_step)
+        made = self.generator.run(prompts, seeds, self.bound.methods, self.sampling, on_step)
         return {ask.sample: picture for ask, picture in zip(asks, made, strict=True)}
 
     def _finished(self, ask: Ask, picture: Picture) -> tuple[np.ndarray | None, list[Decision]]:
@@ -213,9 +228,11 @@ def _about(sample: str, decisions: Sequence[Decision]) -> tuple[Decision, ...]:
 
 def _prompts(prompts: Prompts) -> list[Prompt]:
     """At least one prompt, each with a text."""
-    alone = isinstance(prompts, str | Prompt) or not isinstance(prompts, Sequence)
-    given = [prompts] if alone else prompts
-    asked = [prompt if isinstance(prompt, Prompt) else Prompt(prompt) for prompt in given]
+    if isinstance(prompts, str | Prompt):
+        prompts = [prompts]
+    elif not isinstance(prompts, Sequence):
+        raise BadInput(f"prompts must be a text or several, got {type(prompts).__name__}")
+    asked = [prompt if isinstance(prompt, Prompt) else Prompt(prompt) for prompt in prompts]
     if not asked:
         raise BadInput("there is no prompt: give at least one text")
     if empty := [row for row, prompt in enumerate(asked, 1) if not prompt.text.strip()]:

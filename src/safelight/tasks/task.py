@@ -110,7 +110,7 @@ class Task(Part):
     @property
     def n(self) -> int:
         """Pictures of the whole task."""
-        return len(self.rows) * self.n_per_prompt
+        return (self.prompts.rows or len(self.rows)) * self.n_per_prompt
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:

@@ -33,8 +33,12 @@ def test_the_prompt_as_its_own_negative_cancels_guidance(generator):
 
 
 def test_without_guidance_it_is_refused(generator):
-    with pytest.raises(Refused, match="'negative-prompt': guidance is 1: a negative prompt acts only above 1"):
-        generator.run(["a cat"], [1], [NegativePrompt("rain")], Sampling(steps=2, height=16, width=16, guidance=1))
+    with pytest.raises(
+        Refused, match="'negative-prompt': guidance is 1: a negative prompt acts only above 1"
+    ):
+        generator.run(
+            ["a cat"], [1], [NegativePrompt("rain")], Sampling(steps=2, height=16, width=16, guidance=1)
+        )
 
 
 def test_an_empty_text_is_refused():

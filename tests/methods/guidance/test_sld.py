@@ -47,7 +47,9 @@ def test_switched_off_it_is_the_plain_picture_and_says_so(run):
 
 def test_settings_that_can_never_act_are_refused(run):
     for warmup in (5, 10):
-        with pytest.raises(Refused, match=f"sld_warmup_steps = {warmup} leaves none of the solver's 5 iterations"):
+        with pytest.raises(
+            Refused, match=f"sld_warmup_steps = {warmup} leaves none of the solver's 5 iterations"
+        ):
             run(SLD("rain", sld_warmup_steps=warmup))
     with pytest.raises(Refused, match="'sld': guidance is 1: safety guidance acts only above 1"):
         run(SLD("rain", sld_warmup_steps=0), sampling=replace(SAMPLING, guidance=1))
@@ -66,10 +68,10 @@ def test_a_fraction_is_that_share_of_the_iterations(run):
 
 
 def test_several_concepts_add_up(run):
-    max_of = lambda concept: SLD.of("max", concept=concept)  # noqa: E731
-    (both,) = run(max_of(("rain", "a boat")))
-    (stacked,) = run(max_of("rain"), max_of("a boat"))
-    (twice,), (once,) = run(max_of(("rain", "rain"))), run(max_of("rain"))
+    one, other = (SLD(concept, sld_warmup_steps=1) for concept in ("rain", "a boat"))
+    (both,) = run(replace(one, concept=("rain", "a boat")))
+    (stacked,) = run(one, other)
+    (twice,), (once,) = run(replace(one, concept=("rain", "rain"))), run(one)
     assert gap(stacked, both) < 1e-5
     assert gap(twice, once) > 1e-3
     assert both.reports["sld"]["concept"] == ["rain", "a boat"]
@@ -79,7 +81,12 @@ def test_several_concepts_add_up(run):
 def test_thresholds_of_other_predictions_are_taken_on_the_epsilon_they_imply():
     e_0, e_p, e_S = (torch.full((1, 1, 1, 2), value, dtype=torch.float64) for value in (0.0, 0.3, 0.1))
     sld = SLD("rain", sld_guidance_scale=2, sld_threshold=0.15, sld_warmup_steps=0, sld_momentum_scale=0)
-    for kind, alpha, mu in (("epsilon", 0.5, 0.0), ("v", 0.5, 2 * 0.1), ("flow", 0.5, 2 * 0.1), ("v", 0.9, 0.0)):
+    for kind, alpha, mu in (
+        ("epsilon", 0.5, 0.0),
+        ("v", 0.5, 2 * 0.1),
+        ("flow", 0.5, 2 * 0.1),
+        ("v", 0.9, 0.0),
+    ):
         here = Moment(0, 1, torch.tensor(0), e_p, alpha, 0.5, kind, 3.0, decode=lambda x: x)
         term = sld.term(here, {"uncond": e_0, "prompt": e_p, "concept 1": e_S}, sld.start())
         assert torch.allclose(term, torch.full_like(e_0, -3.0 * mu * 0.1)), (kind, alpha)
