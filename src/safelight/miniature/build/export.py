@@ -20,7 +20,7 @@ from safelight.miniature.build import recipe
 LARGEST = 20e6  # bytes: it travels inside the package
 SAMPLING = {
     "solver": "ddim", "steps": 25, "guidance": 5.0, "height": 64, "width": 64, "dtype": "float32",
-    "block": 64,
+    "block": 50,
 }  # fmt: skip
 LOGS = {
     "vae": "vae",
@@ -52,7 +52,7 @@ def export(build: Path, target: Path, stages: list[str]) -> dict[str, float]:
         shutil.copyfile(
             build / "oracle" / f"{letter}.safetensors", target / "oracle" / f"{letter}.safetensors"
         )
-    write(target / "safelight.json", SAMPLING | {"judges": ["oracle"]})
+    write(target / "safelight.json", SAMPLING | {"judges": ["oracle", "oracle-b"]})
     write_log(build, target, stages)
     files = sorted(path for path in target.rglob("*") if path.is_file())
     write(target / "checksums.json", {path.relative_to(target).as_posix(): sha256(path) for path in files})

@@ -1,0 +1,157 @@
+"""What sampling costs: ratios of things measured in turn in one run, so that a busy machine slows both alike.
+
+    python benchmarks/sampling.py [--model miniature] [--pictures 100] [--rounds 5]
+
+1. Our guided step against the bare network on the same rows: what the loop, the solver and guidance add.
+2. SLD against diffusers' retired pipeline, prompt to pixels, at equal output.
+3. Seconds for 100 pictures at the model's defaults, decoding included, in float32 and bfloat16.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline
+from diffusers.pipelines.deprecated.stable_diffusion_safe import StableDiffusionPipelineSafe
+
+from safelight.core.errors import Damaged
+from safelight.diffusion import tiny
+from safelight.diffusion.denoise import denoise
+from safelight.diffusion.generator import Generator
+from safelight.diffusion.load import load
+from safelight.diffusion.solvers import draw
+from safelight.methods.guidance.sld import SLD
+
+PROMPTS = [
+    "a photo of a red car",
+    "a photo of a body",
+    "a blue bird in a forest",
+    "a doctor in a city at night",
+]
+
+
+def in_turn(rounds: int, one: Callable[[], object], other: Callable[[], object]) -> tuple[float, float]:
+    """Median seconds of two things, each done once a round after one round that does not count."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for number in range(rounds + 1):
+        for log, thing in zip(times, (one, other), strict=True):
+            begun = perf_counter()
+            thing()
+            if number:
+                log.append(perf_counter() - begun)
+    return median(times[0]), median(times[1])
+
+
+def prompts(n: int) -> list[str]:
+    return [PROMPTS[k % len(PROMPTS)] for k in range(n)]
+
+
+def noise(generator: Generator, n: int) -> torch.Tensor:
+    shape = generator.backbone.latent_shape(generator.sampling.height, generator.sampling.width)
+    rngs = [torch.Generator().manual_seed(k) for k in range(n)]
+    return draw(rngs, shape, generator.backbone.device)
+
+
+@torch.no_grad()
+def guided_step(generator: Generator, rounds: int) -> tuple[float, float]:
+    """A block's whole denoising, ours and as bare calls of the network on the same 2 rows a sample."""
+    model, b = generator.backbone, generator.sampling.block
+    rows = {"uncond": model.encode([""]), "prompt": model.encode(prompts(b))}
+    joined = torch.cat([cond.expand(b).tokens["text_encoder"] for cond in rows.values()])
+    x = noise(generator, b)
+    doubled, timesteps = torch.cat([x, x]), generator.solver(generator.sampling).timesteps
+
+    def ours():
+        solver, scale = generator.solver(generator.sampling), generator.sampling.guidance
+        for _ in denoise(model, solver, rows, x, scale=scale):
+            pass
+
+    def bare():
+        for t in timesteps:
+            model.net(doubled, t, encoder_hidden_states=joined, return_dict=False)
+
+    return in_turn(rounds, ours, bare)
+
+
+def sld(generator: Generator, rounds: int) -> tuple[float, float, float]:
+    """A block of SLD-medium pictures, ours and diffusers'; how far the pixels are apart, in 255ths."""
+    b = generator.sampling.block
+    sampling = replace(generator.sampling, solver="ddim", steps=25)
+    method, seeds, images = SLD.of("medium", concept="nudity"), list(range(b)), {}
+    parts = {**generator.backbone.parts, "tokenizer": generator.backbone.tokenizer}  # pyright: ignore
+    pipe = StableDiffusionPipelineSafe(
+        **parts,
+        scheduler=generator.solver(sampling).scheduler,
+        safety_checker=None,  # pyright: ignore[reportArgumentType]
+        feature_extractor=None,  # pyright: ignore[reportArgumentType]
+        requires_safety_checker=False,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    pipe.safety_concept = "nudity"
+    settings = SLD.presets["medium"] | {"latents": noise(generator, b), "guidance_scale": sampling.guidance}
+
+    def ours():
+        images["ours"] = np.stack([p.image for p in generator.run(prompts(b), seeds, [method], sampling)])
+
+    def theirs():
+        out = pipe(prompts(b), num_inference_steps=sampling.steps, output_type="np", **settings)
+        images["theirs"] = (out.images * 255).round()
+
+    times = in_turn(rounds, ours, theirs)
+    return *times, float(np.abs(images["ours"].astype(float) - images["theirs"]).max())
+
+
+def pictures(generator: Generator, n: int) -> float:
+    """Seconds for n pictures at the model's defaults, after one block that does not count."""
+    block = generator.sampling.block
+    generator.run(prompts(block), list(range(block)))
+    begun = perf_counter()
+    generator.run(prompts(n), list(range(n)))
+    return perf_counter() - begun
+
+
+def reload(name: str, dtype: str) -> Generator:
+    try:
+        return load(name, dtype=dtype)
+    except Damaged as problem:
+        print(f"{problem}; measuring a tiny random network instead")
+        pipe: DiffusionPipeline = tiny.sd().to(getattr(torch, dtype))
+        return load(pipe)
+
+
+def main() -> None:
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout)
+    parser.add_argument("--model", default="miniature")
+    parser.add_argument("--pictures", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=5)
+    asked = parser.parse_args()
+    logging.getLogger("diffusers").setLevel(logging.ERROR)
+
+    generator = reload(asked.model, "float32")
+    print(f"{asked.model}: {generator.sampling}, {torch.get_num_threads()} threads")
+    ours, bare = guided_step(generator, asked.rounds)
+    row(
+        "guided steps / the bare network on the same rows", ours / bare, f"{ours:.2f} s, {bare:.2f} s a block"
+    )
+    ours, theirs, apart = sld(generator, asked.rounds)
+    row("SLD / diffusers' retired pipeline", ours / theirs, f"{ours:.2f} s, {theirs:.2f} s a block")
+    row("  largest difference of their pixels, of 255", apart)
+    for dtype in ("float32", "bfloat16"):
+        model = generator if dtype == "float32" else reload(asked.model, dtype)
+        row(f"seconds for 100 pictures, {dtype}", 100 * pictures(model, asked.pictures) / asked.pictures)
+
+
+def row(what: str, value: float, detail: str = "") -> None:
+    print(f"{what:50}{value:8.3f}   {detail}")
+
+
+if __name__ == "__main__":
+    main()
