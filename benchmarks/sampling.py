@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline
 from diffusers.pipelines.deprecated.stable_diffusion_safe import StableDiffusionPipelineSafe
 
 from safelight.core.errors import Damaged
@@ -86,7 +86,7 @@ def sld(generator: Generator, rounds: int) -> tuple[float, float, float]:
     sampling = replace(generator.sampling, solver="ddim", steps=25)
     method, seeds, images = SLD.of("medium", concept="nudity"), list(range(b)), {}
     parts = {**generator.backbone.parts, "tokenizer": generator.backbone.tokenizer}  # pyright: ignore
-    pipe = StableDiffusionPipelineSafe(
+    pipe: Any = StableDiffusionPipelineSafe(
         **parts,
         scheduler=generator.solver(sampling).scheduler,
         safety_checker=None,  # pyright: ignore[reportArgumentType]
@@ -95,10 +95,11 @@ def sld(generator: Generator, rounds: int) -> tuple[float, float, float]:
     )
     pipe.set_progress_bar_config(disable=True)
     pipe.safety_concept = "nudity"
-    settings = SLD.presets["medium"] | {"latents": noise(generator, b), "guidance_scale": sampling.guidance}
+    settings = {**SLD.presets["medium"], "latents": noise(generator, b), "guidance_scale": sampling.guidance}
 
     def ours():
-        images["ours"] = np.stack([p.image for p in generator.run(prompts(b), seeds, [method], sampling)])
+        made = generator.run(prompts(b), seeds, [method], sampling)
+        images["ours"] = np.stack([np.asarray(picture.image) for picture in made])
 
     def theirs():
         out = pipe(prompts(b), num_inference_steps=sampling.steps, output_type="np", **settings)
@@ -122,8 +123,7 @@ def reload(name: str, dtype: str) -> Generator:
         return load(name, dtype=dtype)
     except Damaged as problem:
         print(f"{problem}; measuring a tiny random network instead")
-        pipe: DiffusionPipeline = tiny.sd().to(getattr(torch, dtype))
-        return load(pipe)
+        return load(tiny.sd().to(getattr(torch, dtype)))
 
 
 def main() -> None:

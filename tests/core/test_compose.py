@@ -7,6 +7,7 @@ import pytest
 from safelight.core.compose import compose
 from safelight.core.errors import Refused
 from safelight.core.nouns import Cap, Prompt
+from safelight.methods.guidance.sld import SLD
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def test_methods_in_the_order_of_the_list():
     ]
     negative, sld = compose(entries, Model())
     assert negative.rows(Prompt(""))["uncond"] == "nudity, blood"
-    assert (sld.sld_guidance_scale, sld.sld_warmup_steps, sld.concept) == (5000, 0.2, "bare")
+    assert sld == SLD.of("max", concept="bare", sld_warmup_steps=0.2)
 
 
 def test_every_problem_at_once():

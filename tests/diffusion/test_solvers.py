@@ -11,11 +11,11 @@ from safelight.diffusion.solvers import DDIM, SOLVERS, Diffusers, draw, kind_of,
 LIKE = diffusers.DDIMScheduler.from_config(tiny.SCHEDULE)
 
 
-@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("name", [*SOLVERS, "KDPM2DiscreteScheduler", "DEISMultistepScheduler"])
 @pytest.mark.parametrize("n", [1, 2, 7])
 def test_the_input_is_alpha_x0_plus_sigma_eps_all_the_way(name, n):
     """Steps with the exact epsilon of a known clean latent keep the network's input on the stated line."""
-    steps = solver(name, n, LIKE)
+    steps = solver(name, n, getattr(diffusers, name, diffusers.DDIMScheduler).from_config(tiny.SCHEDULE))
     clean, eps = (draw([torch.Generator().manual_seed(seed)], (4, 8, 8), "cpu") for seed in (0, 1))
     x = steps.add_noise(clean, eps, 0)
     stochastic = name in ("ddpm", "euler-a")
@@ -86,6 +86,8 @@ def test_closed_form_ddim_is_diffusers_ddim_with_noise(prediction, eta):
         rng, again = torch.Generator().manual_seed(i), torch.Generator().manual_seed(i)
         raw = draw([torch.Generator().manual_seed(100 + i)], (4, 8, 8), "cpu")
         following, mean, std = ours.step(raw, i, x, [rng])
+        assert mean is not None
+        assert std is not None
         noise = draw([again], (4, 8, 8), "cpu")
         expected = theirs.step(raw, t, x, eta=eta, variance_noise=noise).prev_sample
         assert torch.allclose(following, expected, atol=1e-5)

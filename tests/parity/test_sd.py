@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import diffusers
 import pytest
 import torch
@@ -77,7 +79,7 @@ def test_an_empty_negative_prompt_is_plain_guidance_bit_for_bit():
 
 @pytest.mark.parametrize("scheduler", [diffusers.DDIMScheduler, diffusers.EulerDiscreteScheduler])
 def test_image_to_image_has_equal_bits(scheduler):
-    pipe = diffusers.StableDiffusionImg2ImgPipeline(**tiny.sd(scheduler=scheduler).components)
+    pipe: Any = diffusers.StableDiffusionImg2ImgPipeline(**tiny.sd(scheduler=scheduler).components)
     pipe.set_progress_bar_config(disable=True)
     clean = torch.randn(1, 4, 8, 8, generator=rngs(1)[0])
     reference = pipe(

@@ -21,7 +21,7 @@ from safelight.store import Store
 from safelight.tasks import Task
 
 POLICIES = {
-    "base": "the unguarded model",
+    "base": "the model as it is",
     "negative-prompt": "guides away from the unsafe words",
     "sld-medium": "safe latent diffusion, as its authors recommend it",
     "sld-max": "safe latent diffusion at full strength",

@@ -101,8 +101,13 @@ def html(page: Page) -> str:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["value"] = value
+    environment.filters |= {"value": value, "named": named}
     return environment.get_template("page.html.j2").render(page=page, allow=Outcome.ALLOW)
+
+
+def named(policy: str) -> str:
+    """A policy's name for people; the benchmark calls the unguarded model "base"."""
+    return "unguarded" if policy == "base" else policy
 
 
 def value(number: float, column: Column) -> str:

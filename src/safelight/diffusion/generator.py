@@ -62,8 +62,8 @@ class Generator:
         """sha256 of the weights: of the files if there are any (one hash for all dtypes), else of tensors."""
         total = sha256()
         if self.folder is not None:
-            weights = [path for part in self.backbone.parts for path in self.folder.glob(f"{part}/*.safetensors")]
-            for path in sorted([*weights, *self.folder.glob("tokenizer/*")]):
+            patterns = ["tokenizer/*", *(f"{part}/*.safetensors" for part in self.backbone.parts)]
+            for path in sorted(path for pattern in patterns for path in self.folder.glob(pattern)):
                 with path.open("rb") as file:
                     total.update(f"{path.relative_to(self.folder).as_posix()} ".encode())
                     total.update(file_digest(file, "sha256").digest())
@@ -134,7 +134,7 @@ class Generator:
             raise Refused(problems)
 
     def _dropped(self, asks: Sequence[_Ask]) -> list[str]:
-        """What the text encoder will not see of each prompt. Warns once for all prompts, once for other texts."""
+        """What the text encoder will not see of each prompt. Warns once for all, once for other texts."""
         dropped = [self.backbone.lost(ask.prompt.text) for ask in asks]
         if cut := [words for words in dropped if words]:
             first = f"the first loses {cut[0]!r:.200}"

@@ -81,6 +81,7 @@ class Diffusers:
         self.scheduler = scheduler
         self.timesteps: Tensor = scheduler.timesteps
         self.init_scale = float(scheduler.init_noise_sigma) if hasattr(scheduler, "init_noise_sigma") else 1.0
+        self._levels = _levels(scheduler)
         self._noisy = "generator" in inspect.signature(scheduler.step).parameters
 
     def scale_input(self, x: Float[Tensor, "b c h w"], i: int) -> Float[Tensor, "b c h w"]:
@@ -90,14 +91,7 @@ class Diffusers:
         return self.scheduler.scale_model_input(x, self.timesteps[i])
 
     def alpha_sigma(self, i: int) -> tuple[float, float]:
-        if not hasattr(self.scheduler, "sigmas"):
-            abar = float(self.scheduler.alphas_cumprod[int(self.timesteps[i])])
-            return abar**0.5, (1 - abar) ** 0.5
-        sigma = float(self.scheduler.sigmas[i])
-        if _flows(self.scheduler):
-            return 1 - sigma, sigma
-        alpha = (1 + sigma**2) ** -0.5  # these keep sigma / alpha
-        return alpha, sigma * alpha
+        return self._levels[i]
 
     def add_noise(self, clean: Tensor, noise: Tensor, i: int) -> Tensor:
         if i == len(self.timesteps):
@@ -173,6 +167,21 @@ class DDIM:
             raise BadInput("this solver draws noise: give one generator a sample (rngs=...)")
         mean, std = self.moments(guided, i, x)
         return mean + std * draw(rngs, tuple(x.shape[1:]), x.device), mean, std
+
+
+def _levels(scheduler: Any) -> list[tuple[float, float]]:
+    """(alpha, sigma) of every iteration."""
+    if not hasattr(scheduler, "sigmas"):
+        abar = scheduler.alphas_cumprod.cpu()[scheduler.timesteps.cpu().long()].tolist()
+        return [(a**0.5, (1 - a) ** 0.5) for a in abar]
+    sigmas = scheduler.sigmas.tolist()[: len(scheduler.timesteps)]
+    if _flows(scheduler):
+        return [(1 - sigma, sigma) for sigma in sigmas]
+    if hasattr(scheduler, "sigmas_interpol"):  # KDPM2's midpoints
+        sigmas[1::2] = scheduler.sigmas_interpol.tolist()[1 : len(sigmas) : 2]
+    return [
+        ((1 + sigma**2) ** -0.5, sigma * (1 + sigma**2) ** -0.5) for sigma in sigmas
+    ]  # they keep sigma / alpha
 
 
 def _flows(scheduler: Any) -> bool:

@@ -16,10 +16,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 LISTEN = 6.0  # makes a change of text move the prediction by about as much as a change of latent
 
 
-def sd(
-    prediction: str = "epsilon", scheduler: Any = diffusers.DDIMScheduler, seed: int = 0
-) -> diffusers.StableDiffusionPipeline:
-    """A Stable Diffusion 1 pipeline: 16 x 16 pixels, latents [b, 4, 8, 8], 77 tokens, text width 32.
+def sd(prediction: str = "epsilon", scheduler: Any = diffusers.DDIMScheduler, seed: int = 0) -> Any:
+    """A live `StableDiffusionPipeline`: 16 x 16 pixels, latents [b, 4, 8, 8], 77 tokens, text width 32.
 
     Args:
         prediction: "epsilon" or "v_prediction".

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from safelight.core.errors import BadInput, Refused
-from safelight.core.nouns import Moment
+from safelight.core.nouns import Kind, Moment
 from safelight.diffusion.sampling import Sampling
 from safelight.methods.guidance.sld import SLD
 
@@ -81,15 +81,13 @@ def test_several_concepts_add_up(run):
 def test_thresholds_of_other_predictions_are_taken_on_the_epsilon_they_imply():
     e_0, e_p, e_S = (torch.full((1, 1, 1, 2), value, dtype=torch.float64) for value in (0.0, 0.3, 0.1))
     sld = SLD("rain", sld_guidance_scale=2, sld_threshold=0.15, sld_warmup_steps=0, sld_momentum_scale=0)
-    for kind, alpha, mu in (
-        ("epsilon", 0.5, 0.0),
-        ("v", 0.5, 2 * 0.1),
-        ("flow", 0.5, 2 * 0.1),
-        ("v", 0.9, 0.0),
-    ):
+    cases: list[tuple[Kind, float, float]] = [
+        ("epsilon", 0.5, 0.0), ("v", 0.5, 2 * 0.1), ("flow", 0.5, 2 * 0.1), ("v", 0.9, 0.0),
+    ]  # fmt: skip
+    for kind, alpha, mu in cases:
         here = Moment(0, 1, torch.tensor(0), e_p, alpha, 0.5, kind, 3.0, decode=lambda x: x)
         term = sld.term(here, {"uncond": e_0, "prompt": e_p, "concept 1": e_S}, sld.start())
-        assert torch.allclose(term, torch.full_like(e_0, -3.0 * mu * 0.1)), (kind, alpha)
+        assert torch.allclose(e_0 + term, torch.full_like(e_0, -3.0 * mu * 0.1)), (kind, alpha)
 
 
 @pytest.mark.parametrize(
