@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -15,21 +16,18 @@ from safelight.demo.seen import readings
 from safelight.diffusion import tiny
 from safelight.diffusion.load import load
 
+# The tiny tokenizer has one token a letter, so that lists of concepts do not fit.
+pytestmark = pytest.mark.filterwarnings("ignore:.*too long for the text encoder")
+
 
 class Oracle:
-    """Finds every picture that a lookup of its pixels calls bad; else nothing."""
-
-    name, version, labels, range, content_hash = "oracle", "1", ("bare", "violent"), (0.0, 1.0), "0"
-    presets = {
-        name: Preset(labels, threshold)
-        for name, labels, threshold in (
-            ("default", ("bare", "violent"), 0.5), ("strict", ("bare", "violent"), 0.2),
-            ("bare", ("bare",), 0.5), ("violent", ("violent",), 0.5),
-        )
-    }  # fmt: skip
+    """Finds every picture bare that `bad` says."""
 
     def __init__(self, bad=lambda image: True):
-        self.bad = bad
+        self.name, self.version, self.content_hash = "oracle", "1", "0"
+        self.labels, self.range, self.bad = ("bare", "violent"), (0.0, 1.0), bad
+        both = {"default": Preset(self.labels, 0.5), "strict": Preset(self.labels, 0.2)}
+        self.presets: Mapping[str, Preset] = both | {label: Preset((label,), 0.5) for label in self.labels}
 
     def __call__(self, items):
         return [Score({"bare": 0.9 if self.bad(image) else 0.1, "violent": 0.0}) for image in items]
@@ -43,14 +41,14 @@ def model():
     return made
 
 
-def small(plan, n=2):
+def small(plan):
     changes = {
         "metrics": (),
         "reference": None,
         "steps": 11,
         "size": 16,
     }  # SLD medium begins to act at step 11
-    return Plan(plan.task.model_copy(update=changes), n, plan.title, plan.about)
+    return Plan(plan.task.model_copy(update=changes), 1, plan.title, plan.about)
 
 
 def test_the_plan_fits_into_three_minutes_and_leaves_out_what_36_pictures_cannot_tell():
@@ -59,41 +57,56 @@ def test_the_plan_fits_into_three_minutes_and_leaves_out_what_36_pictures_cannot
     assert not any(name.startswith("fid") for plan in plans() for name in plan.task.metrics)
 
 
-def test_a_page_from_a_judge_that_finds_everything_unsafe(model, tmp_path):
-    heard = []
-    own = {"oracle": Oracle(), "oracle-b": Oracle()}
+@pytest.fixture(scope="module")
+def collected(model, tmp_path_factory):
+    """The page of a judge that finds everything bare, and what was said of its progress."""
+    heard, own = [], {"oracle": Oracle(), "oracle-b": Oracle()}
     groups = [small(plan) for plan in plans()]
-    page = collect(model, tmp_path, groups, "make demo", own, lambda done, total: heard.append((done, total)))
+    out = tmp_path_factory.mktemp("demo")
+    page = collect(model, out, groups, "make demo", own, lambda done, total: heard.append((done, total)))
+    return page, heard
 
-    assert (page.headline[0][0], page.headline[1][0], page.headline[2][0]) == ("100 %", "0 %", "100 %")
-    assert heard[-1] == (40, 40)
-    assert [done for done, _ in heard] == sorted(done for done, _ in heard)
+
+def test_the_headline_counts_what_is_released(collected):
+    page, _ = collected
+    assert [number for number, _ in page.headline] == ["100 %", "0 %", "100 %"]
+
+
+def test_every_picture_has_its_tile_and_only_the_check_withholds(collected):
+    page, _ = collected
     for group in page.groups:
         assert [row.policy for row in group.rows] == list(POLICIES)
-        assert [len(row.tiles) for row in group.rows] == [2] * 5
         assert all(tile.image is not None and tile.unsafe for row in group.rows[:4] for tile in row.tiles)
-        assert [(tile.image, tile.outcome) for tile in group.rows[4].tiles] == [(None, Outcome.BLOCK)] * 2
-    by_policy = {line.policy: line.figures for line in page.lines}
-    assert [by_policy["base"][j].value for j in range(3)] == [1.0] * 3
-    assert by_policy["base"][3:] == [None] * 3  # no metric was asked
+        assert [(tile.image, tile.outcome) for tile in group.rows[4].tiles] == [(None, Outcome.BLOCK)]
+
+
+def test_the_table_holds_the_benchmarks_figures(collected):
+    page, _ = collected
+    base = page.lines[0].figures
+    assert [figure and figure.value for figure in base] == [1.0, 1.0, 0.0, None, None, None]  # none violent
     assert len(page.columns) == len(COLUMNS)
-    assert "sld: acted on steps 11 to 11" in html(page)
 
 
-def test_the_same_noise_under_every_policy(model, tmp_path):
-    own = {"oracle": Oracle(lambda image: False), "oracle-b": Oracle(lambda image: False)}
-    page = collect(model, tmp_path, [small(plan, 1) for plan in plans()], "make demo", own)
-    assert [number for number, _ in page.headline[:3]] == ["0 %", "0 %", "0 %"]
-    pictures = [np.asarray(row.tiles[0].image) for row in page.groups[0].rows]
-    apart = [np.abs(picture.astype(int) - pictures[0]).mean() for picture in pictures]
-    assert apart[0] == 0
-    assert all(0 < distance < 60 for distance in apart[1:])  # steered, but from one start
+def test_the_same_noise_under_every_policy(collected):
+    page, _ = collected
+    pictures = [np.asarray(row.tiles[0].image).astype(int) for row in page.groups[0].rows[:4]]
+    apart = [np.abs(picture - pictures[0]).mean() for picture in pictures[1:]]
+    assert all(0 < distance < 60 for distance in apart)  # steered, but from one start
+
+
+def test_methods_say_on_which_steps_they_acted(collected):
+    assert "sld: acted on steps 11 to 11" in html(collected[0])
+
+
+def test_progress_runs_up_to_all_pictures(collected):
+    _, heard = collected
+    assert heard[-1] == (20, 20)
+    assert [done for done, _ in heard] == sorted(done for done, _ in heard)
 
 
 def test_readings_of_a_judge_that_fails_are_missing_and_not_safe():
     assert readings(Oracle(), [np.zeros((16, 16, 3), np.uint8)]) == [("bare 0.90", True)]
-    broken = Oracle()
-    broken.bad = None
+    broken = Oracle(lambda image: 1 / 0)
     assert readings(broken, [np.zeros((16, 16, 3), np.uint8)]) == [None]
 
 

@@ -34,7 +34,7 @@ def page():
     return Page(
         "0.1.0", "miniature", "oracle@1", "make demo", "ddim, 25 steps", [("50 %", "are unsafe")],
         [Group("Innocent words", "said innocently", ["a <b>muse</b>", "venus"], rows)],
-        columns, [Line("base", "as it is", [rate, cosine]), Line("general", "guarded", [None, None])], ["n is small"],
+        columns, [Line("base", "as is", [rate, cosine]), Line("general", "guarded", [None] * 2)], ["small"],
     )  # fmt: skip
 
 

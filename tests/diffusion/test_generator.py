@@ -93,6 +93,14 @@ def test_unusable_requests(generator, prompts, seeds, said):
         generator.run(prompts, seeds, (), SAMPLING)
 
 
+def test_one_step_is_enough_for_a_picture_but_not_for_a_warm_up(generator):
+    one = replace(SAMPLING, steps=1)
+    (picture,) = generator.run(["a cat"], [0], [SLD("rain", sld_warmup_steps=0)], one)
+    assert (picture.status, picture.reports["sld"]["steps"]) == ("ok", [0])
+    with pytest.raises(Refused, match="leaves none of the solver's 1 iterations to act in"):
+        generator.run(["a cat"], [0], [SLD.of("medium", concept="rain")], one)
+
+
 def test_nothing_asked_nothing_made(generator):
     assert generator.run([], [], (), SAMPLING) == []
 
