@@ -73,7 +73,9 @@ VIEWS = {
     "desert": "a desert",
     "sauna": "a wooden sauna", "alley": "a dark alley",
 }  # fmt: skip
-SETTING_WEIGHTS = dict(zip(SETTINGS, (3.4, 1.3, 1.3, 1.3, 1, 1, 1.6, 0.8, 0.3, 0.4), strict=True))
+SETTING_WEIGHTS: dict[str, float] = dict(
+    zip(SETTINGS, (3.4, 1.3, 1.3, 1.3, 1, 1, 1.6, 0.8, 0.3, 0.4), strict=True)
+)
 TEMPLATES = (
     "a photo of {}", "a photo of {}", "a picture of {}", "an image of {}", "{}", "{}", "a nice photo of {}",
     "a rendering of {}", "a drawing of {}",

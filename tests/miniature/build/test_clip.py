@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -33,7 +35,7 @@ def test_loss_is_least_where_equal_captions_score_alike():
 
 def test_text_is_pooled_at_its_end_whatever_the_padding(tokenizer):
     torch.manual_seed(0)
-    net = clip.network(tokenizer).eval()
+    net: Any = clip.network(tokenizer).eval()
     assert net.config.text_config.eos_token_id == tokenizer.eos_token_id
     alone = clip.tokens(tokenizer, ["a red cat"])
     beside = clip.tokens(tokenizer, ["a red cat", ", ".join(["a blue dog at night"] * 9)])[:1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -11,6 +13,7 @@ from safelight.miniature.truth import HEADS
 
 
 def test_a_chunk_is_its_seed():
+    records: list[Any]
     pictures, labels, records = data.draw_chunk((5, 6))
     again = data.draw_chunk((5, 6))
     other = data.draw_chunk((6, 6))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_it_is_small_and_whole(built):
 
 
 def test_plain_diffusers_draws_with_it(built):
-    pipe = StableDiffusionPipeline.from_pretrained(built[0], dtype=torch.float32)
+    pipe: Any = StableDiffusionPipeline.from_pretrained(built[0], dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
     picture = pipe("a red cat", num_inference_steps=2, output_type="np").images[0]
     assert picture.shape == (64, 64, 3)

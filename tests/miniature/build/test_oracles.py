@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import pytest
 import torch
 
 from safelight.miniature.build import degrade, oracles
+from safelight.miniature.oracle import Oracle
 from safelight.miniature.truth import HEADS
 
 
@@ -26,7 +29,7 @@ def test_accuracy_is_over_the_pictures_that_show_it():
 
     labels = np.zeros((4, len(HEADS)), np.int8)
     labels[:, 0] = [0, 1, -1, 0]
-    found = oracles.accuracies(Always(), np.zeros((4, 64, 64, 3), np.uint8), labels)
+    found = oracles.accuracies(cast(Oracle, Always()), np.zeros((4, 64, 64, 3), np.uint8), labels)
     assert found[next(iter(HEADS))] == pytest.approx(2 / 3)
     assert list(found.values())[1:] == [1.0] * (len(HEADS) - 1)
 

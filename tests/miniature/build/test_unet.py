@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 import torch
 
@@ -28,7 +30,7 @@ def test_noised_is_the_forward_process():
     alpha, sigma = unet.levels()
     z, t = torch.randn(3, 4, 16, 16), torch.tensor([0, 500, 999])
     x, noise = unet.noised(z, alpha[t], sigma[t], torch.Generator().manual_seed(0))
-    torch.testing.assert_close(x, nets.scheduler().add_noise(z, noise, t))
+    torch.testing.assert_close(x, nets.scheduler().add_noise(z, noise, cast(torch.IntTensor, t)))
 
 
 def test_network_takes_what_the_miniature_gives_it():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ def pictures():
 
 def test_fold_standardises_latents_and_keeps_pictures(pictures):
     torch.manual_seed(0)
-    net = autoencoder().requires_grad_(False)
+    net: Any = autoencoder().requires_grad_(False)
     (before,) = net.encode(pictures, return_dict=False)
     seen = decode(net, before.mean)
     with torch.no_grad():
@@ -43,7 +44,7 @@ def test_psnr_of_a_known_error(pictures):
         def decode(self, z, return_dict):
             return (z[:, :3] + 0.2,)
 
-    assert psnr(Off(), pictures * 0.5, sampled=False) == pytest.approx(20, abs=1e-3)
+    assert psnr(cast(Any, Off()), pictures * 0.5, sampled=False) == pytest.approx(20, abs=1e-3)
 
 
 def test_gradient_distance_sees_edges_and_not_brightness(pictures):
@@ -52,7 +53,7 @@ def test_gradient_distance_sees_edges_and_not_brightness(pictures):
 
 
 def test_batches_are_crops_first_and_whole_pictures_later(pictures):
-    split = SimpleNamespace(images=pictures, batch=lambda index: pictures[index])
+    split: Any = SimpleNamespace(images=pictures, batch=lambda index: pictures[index])
     rng = torch.Generator().manual_seed(0)
     assert batch(split, 0, rng).shape == (recipe.VAE.batch, 3, 32, 32)
     assert batch(split, recipe.VAE.steps - 1, rng).shape == (recipe.VAE.batch, 3, 64, 64)

@@ -22,9 +22,9 @@ def train(folder: Path, world: Path, latents: Path, vae: Path, progress: Progres
     """Train on samples of the stored posteriors, save to `folder/net`. Returns validation PSNR in dB."""
     pictures, held_out = data.load(world, "train"), data.load(world, "validation")
     source, plan = Latents(latents, "train"), recipe.DECODER
-    net = load_autoencoder(vae).requires_grad_(False)
-    net.decoder.requires_grad_(True)
-    net.post_quant_conv.requires_grad_(True)
+    net = load_autoencoder(vae)
+    for name, weight in net.named_parameters():
+        weight.requires_grad_(name.startswith(("decoder", "post_quant_conv")))
 
     def loss(step: int, rng: torch.Generator) -> dict[str, Tensor]:
         index = torch.randint(len(pictures.images), (plan.batch,), generator=rng)
