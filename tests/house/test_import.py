@@ -23,6 +23,7 @@ HEAVY = {
 EFFECTS = """
 import importlib, json, logging, os, random, signal, sys, threading
 import numpy, torch, diffusers, transformers, sqlalchemy, torchmetrics
+import rich.style  # draws the number of its first link
 
 def state():
     return {
