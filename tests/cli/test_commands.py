@@ -45,7 +45,8 @@ def test_pictures_and_records_are_written_and_listed(generate, tmp_path):
         ("a cat", 0, "allow"), ("a cat", 1, "allow"), ("a dog", 0, "allow"), ("a dog", 1, "allow"),
     ]  # fmt: skip
     for picture in said:
-        assert Image.open(picture["file"]).size == (16, 16)
+        with Image.open(picture["file"]) as image:
+            assert image.size == (16, 16)
     with Store.open(tmp_path / "out" / "runs.db") as store:
         [run] = store.runs()
         assert {s.id for s in store.samples(run.id)} == {p["sample"] for p in said}
