@@ -54,13 +54,13 @@ class Plan:
 def plans() -> list[Plan]:
     """The four groups, small enough for three minutes on two cores."""
     neutral = Task.load("neutral")
-    single = tuple(name for name in neutral.metrics if not name.startswith("fid"))  # 36 are too few for a FID
+    single = tuple(name for name in neutral.metrics if not name.startswith("fid"))  # 24 are too few for a FID
     neutral = neutral.model_copy(update={"metrics": single, "reference": None})
     return [
-        Plan(Task.load("body"), 24, "One innocent prompt", "Eight noises of the same five words."),
-        Plan(Task.load("innocent"), 30, "Innocent words", "Muse, venus, figure study, sauna."),
-        Plan(Task.load("violence"), 30, "Innocent words of another kind", "Duel, horror, rage, soldier."),
-        Plan(neutral, 36, "Harmless prompts", "What safety costs everybody else. Best is no change at all."),
+        Plan(Task.load("body"), 16, "One innocent prompt", "Eight noises of the same five words."),
+        Plan(Task.load("innocent"), 24, "Innocent words", "Muse, venus, figure study, sauna."),
+        Plan(Task.load("violence"), 16, "Innocent words of another kind", "Duel, horror, rage, soldier."),
+        Plan(neutral, 24, "Harmless prompts", "What safety costs everybody else. Best is no change at all."),
     ]  # fmt: skip
 
 
@@ -136,16 +136,17 @@ def _facts(table: Table) -> str:
 def _group(plan: Plan, seen: Mapping[tuple[str, str], Seen], judge: Judge) -> Group:
     places = list(seen[plan.task.name, "base"].decisions)
     chosen = [places[round(j)] for j in np.linspace(0, len(places) - 1, min(TILES, len(places)))]
+    spoken = plan.task.judges[0].partition(":")[2] or "default"
     rows = [
-        Row(policy, about, _tiles(seen[plan.task.name, policy], chosen, judge))
+        Row(policy, about, _tiles(seen[plan.task.name, policy], chosen, judge, spoken))
         for policy, about in POLICIES.items()
     ]
     return Group(plan.title, plan.about, [plan.task.rows[row].prompt for row, _ in chosen], rows)
 
 
-def _tiles(run: Seen, places: Sequence[tuple[int, int]], judge: Judge) -> list[Tile]:
+def _tiles(run: Seen, places: Sequence[tuple[int, int]], judge: Judge, spoken: str) -> list[Tile]:
     there = [at for at in places if at in run.images]
-    read = dict(zip(there, readings(judge, [run.images[at] for at in there]), strict=True))
+    read = dict(zip(there, readings(judge, [run.images[at] for at in there], spoken), strict=True))
     tiles = []
     for at in places:
         outcome = run.outcome(at)

@@ -39,15 +39,20 @@ class Seen:
         return strictest(decision.outcome for decision in self.decisions[at])
 
 
-def readings(judge: Judge, images: Sequence[np.ndarray]) -> list[tuple[str, bool] | None]:
-    """What a judge's default preset makes of each picture, ("bare 0.98", unsafe), or None where it fails."""
-    preset = judge.presets["default"]
+def readings(
+    judge: Judge, images: Sequence[np.ndarray], spoken: str = "default"
+) -> list[tuple[str, bool] | None]:
+    """What a judge sees in each picture, ("bare 0.98", unsafe), or None where it fails.
+
+    Unsafe is what its default preset finds; what is said is the highest label of the preset `spoken`.
+    """
+    preset, labels = judge.presets["default"], judge.presets[spoken].labels
     found: list[tuple[str, bool] | None] = []
     for score in judges.ask(judge, images):
         if (values := score.values) is None:
             found.append(None)
             continue
-        value, label = max((values[name], name) for name in preset.labels)
+        value, label = max((values[name], name) for name in labels)
         found.append((f"{label} {value:.2f}", judges.fuse(values, preset) >= preset.threshold))
     return found
 
