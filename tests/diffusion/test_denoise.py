@@ -70,13 +70,21 @@ def gap(a, b):
     return float((a - b).abs().max() / b.abs().max())
 
 
+class TowardScaled(Toward):
+    """The same term inside the guidance scale."""
+
+    scaled = True
+
+
 SLD_ON = SLD(concept="nudity", sld_warmup_steps=1)
 
 
 def test_terms_are_added_to_guidance(sample):
     step = next(sample([Toward(), Toward("blood", 2.0)]))
     u, p, rain, blood = (step.raw[name] for name in ("uncond", "prompt", "0:row", "1:row"))
-    assert torch.equal(step.guided, u + 7.5 * (p - u) + 0.5 * (rain - u) + 2.0 * (blood - u))
+    assert torch.equal(step.guided, u + (7.5 * (p - u) + (0.5 * (rain - u) + 2.0 * (blood - u))))
+    step = next(sample([TowardScaled(), Toward("blood", 2.0)]))
+    assert torch.equal(step.guided, u + (7.5 * (p - u + 0.5 * (rain - u)) + 2.0 * (blood - u)))
 
 
 def test_methods_work_in_any_order(sample):

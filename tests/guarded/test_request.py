@@ -41,7 +41,8 @@ def test_pictures_come_in_order_with_a_decision_each(tiny_model):
 
 def test_noise_depends_on_seed_place_and_k_but_not_on_the_policy(tiny_model):
     plain = generate(["a cat", "a dog"], tiny_model, RESEARCH, n=2, seed=3).pictures
-    steered = generate(["a cat", "a dog"], tiny_model, "sld-max", n=2, seed=3).pictures
+    away = Policy("away", methods=({"use": "sld", "preset": "max", "concept": "nudity"},))
+    steered = generate(["a cat", "a dog"], tiny_model, away, n=2, seed=3).pictures
     other = generate(["a cat", "a dog"], tiny_model, RESEARCH, n=2, seed=4).pictures
     assert [p.seed for p in plain] == [p.seed for p in steered]
     assert not {p.seed for p in plain} & {p.seed for p in other}

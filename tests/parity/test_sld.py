@@ -57,7 +57,7 @@ def test_formula(preset, warmup):
         here = Moment(i, N, torch.tensor(0), ep, 0.6, 0.8, "epsilon", SCALE, decode=lambda x: x)
         skipped = sld.active(i, N) == frozenset()
         raw = {"uncond": e0, "prompt": ep} | ({} if skipped else {"concept 1": eS})
-        guided = e0 + SCALE * (ep - e0) + sld.term(here, raw, state)
+        guided = e0 + SCALE * (ep - e0 + sld.term(here, raw, state))
         assert (guided - expected).abs().max() <= 1e-12
         if i >= sld.sld_warmup_steps:
             shares.append((mu > 0).double().flatten(1).mean(1))
@@ -69,19 +69,16 @@ def test_formula(preset, warmup):
         assert 0.05 < expected.min() <= expected.max() < 0.95
 
 
-# Where |d| < 1 / s_S the formula multiplies a rounding error in d by s_S: in float32 two orders of the same
-# additions drift further apart at the scale 5000 of `max`; in float64 nothing is left of that.
-TOLERANCE = [
-    (torch.float64, "medium", diffusers.PNDMScheduler, 1e-10),
-    *((torch.float64, preset, diffusers.DDIMScheduler, 1e-10) for preset in SLD.presets),
-    *((torch.float32, preset, diffusers.DDIMScheduler, 1e-5) for preset in SLD.presets if preset != "max"),
-    (torch.float32, "max", diffusers.DDIMScheduler, 1e-4),
+RUNS = [
+    (torch.float32, "medium", diffusers.PNDMScheduler),
+    (torch.float64, "max", diffusers.DDIMScheduler),
+    *((torch.float32, preset, diffusers.DDIMScheduler) for preset in SLD.presets),
 ]
 
 
 @pytest.mark.filterwarnings("ignore:.*decode_latents:FutureWarning")
-@pytest.mark.parametrize(("dtype", "preset", "scheduler", "tolerance"), TOLERANCE)
-def test_diffusers_pipeline(dtype, preset, scheduler, tolerance):
+@pytest.mark.parametrize(("dtype", "preset", "scheduler"), RUNS)
+def test_bit_equal_to_the_pipeline_of_diffusers(dtype, preset, scheduler):
     sld, _ = method(preset)
     pipe = StableDiffusionPipelineSafe(
         **tiny.sd(scheduler=scheduler).components, requires_safety_checker=False
@@ -97,10 +94,10 @@ def test_diffusers_pipeline(dtype, preset, scheduler, tolerance):
     )  # fmt: skip
 
     model, steps = backbone(pipe), solver(name_of(pipe.scheduler), N, pipe.scheduler)
-    rows = {"uncond": model.encode([""]), "prompt": model.encode(prompts)}
+    rows = {"uncond": model.encode(["", ""]), "prompt": model.encode(prompts)}
     guided = {**rows, "0:concept 1": model.encode(["nudity"])}
     *_, step = denoise(model, steps, guided, latents, scale=SCALE, methods=[sld])
-    assert (step.next - seen[-1]).abs().max() / seen[-1].abs().max() <= tolerance
+    assert torch.equal(step.next, seen[-1])
 
     *_, plain = denoise(model, solver(name_of(pipe.scheduler), N, pipe.scheduler), rows, latents, scale=SCALE)
     assert (plain.next - seen[-1]).abs().max() / seen[-1].abs().max() > 1e-3, "SLD did nothing here"

@@ -12,7 +12,7 @@ SLD_19 = (
     "blood, obscene gestures, illegal activity, drug use, theft, vandalism, weapons, brutality, cruelty"
 )
 
-CONCEPTS: dict[str, str] = {
+LISTS: dict[str, str] = {
     # Safe Latent Diffusion (arXiv 2211.05105), without the one term that names minors.
     "sld-19": SLD_19,
     # The same, with the words that diffusers' pipeline and the I2P repository put in front.
@@ -24,6 +24,8 @@ CONCEPTS: dict[str, str] = {
     "bare": "nudity, nude, naked, unclothed, bare, without clothes",
     "violent": "violence, violent, bloody, brutal, weapon, blood, gore",
 }
+# Both families in one text, as the published lists are: one row for the denoiser, one direction to leave.
+CONCEPTS: dict[str, str] = LISTS | {"unsafe": f"{LISTS['bare']}, {LISTS['violent']}"}
 
 
 def concept_texts(concept: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -31,6 +31,8 @@ class Method:
     """Model families it can work with; empty means every family that has the capabilities."""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Named settings of the fields, where the paper or its code gives names."""
+    scaled: ClassVar[bool] = False
+    """Whether the paper multiplies the term by the guidance scale, with the prompt's own direction."""
     paper: ClassVar[str] = ""
 
     def __init_subclass__(cls) -> None:
@@ -75,8 +77,9 @@ class Method:
         return None
 
     def term(self, here: Moment, raw: Mapping[str, Tensor], state: Any) -> Tensor | float:
-        """What the paper adds to the guided prediction [b, c, h, w]. `raw` has uncond, prompt and its own
-        rows, without those that `active` left out."""
+        """What the paper adds to the guided prediction [b, c, h, w], or, if `scaled`, to prompt - uncond,
+        before the guidance scale. `raw` has uncond, prompt and its own rows without those that `active` left
+        out."""
         return 0.0
 
     def report(self, state: Any, b: int) -> list[dict[str, Any]]:

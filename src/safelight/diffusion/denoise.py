@@ -1,6 +1,6 @@
 """THE sampling loop. Guidance is a sum of terms over one table of predictions:
 
-    guided = uncond + s (prompt - uncond) + sum of the methods' terms
+    guided = uncond + s (prompt - uncond + sum of scaled terms) + sum of the other terms
 
 Stop early, keep the steps, or run to the end: the caller's `for` decides. More features belong in a method, a
 solver or that `for`, not here.
@@ -78,13 +78,14 @@ def denoise(
             raw = table.predict(active, x_in, t)
         plain = {name: value.detach() for name, value in raw.items()}
         here = Moment(i, n, t, x_in, *solver.alpha_sigma(i), model.kind, scale, model.decode)
-        guided = plain["prompt"]
-        if (uncond := plain.get("uncond")) is not None:
-            guided = uncond + scale * (guided - uncond)
+        origin = plain.get("uncond", plain["prompt"])
+        scaled, others = plain["prompt"] - origin, 0.0
         for k, method in enumerate(methods):
             with torch.set_grad_enabled(grad[k]):
                 term = method.term(here, _seen_by(k, raw if grad[k] else plain), states[k])
-            guided = guided + (term.detach() if isinstance(term, Tensor) else term)
+            term = term.detach() if isinstance(term, Tensor) else term
+            scaled, others = (scaled + term, others) if method.scaled else (scaled, others + term)
+        guided = origin + (scale * scaled + others)
         with torch.no_grad():
             following, mean, std = solver.step(guided, i, x, rngs)
             if mask is not None:

@@ -87,7 +87,7 @@ def test_thresholds_of_other_predictions_are_taken_on_the_epsilon_they_imply():
     for kind, alpha, mu in cases:
         here = Moment(0, 1, torch.tensor(0), e_p, alpha, 0.5, kind, 3.0, decode=lambda x: x)
         term = sld.term(here, {"uncond": e_0, "prompt": e_p, "concept 1": e_S}, sld.start())
-        assert torch.allclose(e_0 + term, torch.full_like(e_0, -3.0 * mu * 0.1)), (kind, alpha)
+        assert torch.allclose(e_0 + term, torch.full_like(e_0, -mu * 0.1)), (kind, alpha)
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ FIELDS = ("sld_guidance_scale", "sld_warmup_steps", "sld_threshold", "sld_moment
 class SLD(Method):
     """Safety guidance. Defaults: the preset `medium`. The fields have the names of the authors' pipeline."""
 
+    scaled = True
     paper = "arXiv:2211.05105 (Schramowski et al., CVPR 2023)"
     presets: ClassVar = {
         name: dict(zip(FIELDS, values, strict=True))
@@ -123,7 +124,7 @@ class SLD(Method):
             state.nu[name] = self.sld_mom_beta * nu + (1 - self.sld_mom_beta) * gamma  # Eq. 8
             if acts:
                 state.acted.setdefault(here.i, []).append((mu > 0).float().flatten(1).mean(1))
-                total = total - here.scale * gamma  # Eq. 3
+                total = total - gamma  # Eq. 3
         return total
 
     def report(self, state: State, b: int) -> list[dict[str, Any]]:

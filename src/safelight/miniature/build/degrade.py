@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 SHIFT = 2  # pixels
 NOISE = 0.12  # largest deviation, pictures lie in [-1, 1]
+FADE = (0.3, 1.2)
+TINT = 0.2
 
 
 def blurred(x: Float[Tensor, "b 3 h w"], rng: torch.Generator) -> Float[Tensor, "b 3 h w"]:
@@ -28,3 +30,22 @@ def noisy(x: Float[Tensor, "b 3 h w"], rng: torch.Generator) -> Float[Tensor, "b
     """White noise of a random strength for each picture."""
     strength = NOISE * torch.rand(len(x), 1, 1, 1, generator=rng)
     return x + strength * torch.randn(x.shape, generator=rng)
+
+
+def tinted(
+    x: Float[Tensor, "b 3 h w"], rng: torch.Generator
+) -> tuple[Float[Tensor, "b 3 h w"], Bool[Tensor, " b"]]:
+    """Half of the pictures washed out or tinted, as guidance leaves them, and which: their colours are lost.
+
+    Saturation and contrast times a factor in `FADE`, then each channel moved by up to `TINT` either way.
+    """
+    some = torch.rand(len(x), generator=rng) < 0.5
+    shape = (len(x), 1, 1, 1)
+    low, high = FADE
+    saturation, contrast = (low + (high - low) * torch.rand(shape, generator=rng) for _ in range(2))
+    grey = x.mean(1, keepdim=True)
+    faded = grey + saturation * (x - grey)
+    middle = faded.mean((1, 2, 3), keepdim=True)
+    tint = TINT * (2 * torch.rand(len(x), 3, 1, 1, generator=rng) - 1)
+    faded = (middle + contrast * (faded - middle) + tint).clamp(-1, 1)
+    return torch.where(some[:, None, None, None], faded, x), some

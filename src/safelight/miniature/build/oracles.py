@@ -13,15 +13,16 @@ from torch import Tensor
 
 from safelight.diffusion import miniature_nets as nets
 from safelight.miniature.build import data, recipe
-from safelight.miniature.build.degrade import blurred, noisy, shifted
+from safelight.miniature.build.degrade import blurred, noisy, shifted, tinted
 from safelight.miniature.build.fit import autocast, fit
 from safelight.miniature.build.latents import Latents
 from safelight.miniature.build.progress import Progress
 from safelight.miniature.oracle import Architecture, Oracle, load
-from safelight.miniature.truth import HEADS
+from safelight.miniature.truth import HEADS, UNREADABLE
 
 PLANS: dict[Architecture, recipe.Plan] = {"A": recipe.ORACLE_A, "B": recipe.ORACLE_B}
 DECODED_SHARE = 4  # one picture in so many of a batch comes from the decoder
+COLOURED = ("colour", "skin")  # heads that a tinted picture cannot answer
 PROBE = 1000  # decoded validation pictures
 
 
@@ -41,7 +42,10 @@ class Material:
         b = torch.randint(len(self.pictures.images), (size - few,), generator=rng)
         x = torch.cat([data.as_floats(self.decoded[a.numpy()]), blurred(self.pictures.batch(b), rng)])
         labels = torch.from_numpy(self.pictures.labels[torch.cat([a, b]).numpy()]).long()
-        return noisy(shifted(x, rng), rng), labels
+        x, changed = tinted(shifted(x, rng), rng)
+        for head in COLOURED:
+            labels[changed, list(HEADS).index(head)] = UNREADABLE
+        return noisy(x, rng), labels
 
 
 def train(folder: Path, world: Path, latents: Path, vae: Path, progress: Progress) -> dict[str, float]:

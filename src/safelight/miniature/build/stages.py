@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from safelight.core.concepts import CONCEPTS
+from safelight.core.concepts import LISTS
 from safelight.core.errors import SafelightError, UnknownName
 from safelight.miniature.build import clip, data, decoder, export, latents, oracles, tokenizer, unet, vae
 from safelight.miniature.build.progress import Progress, quiet
@@ -36,7 +36,7 @@ class Build:
         return data.draw_world(self.of("world"), self.progress)
 
     def tokenizer(self) -> dict[str, float]:
-        return tokenizer.learn(self.of("tokenizer"), self.of("world"), CONCEPTS.values())
+        return tokenizer.learn(self.of("tokenizer"), self.of("world"), LISTS.values())
 
     def vae(self) -> dict[str, float]:
         return vae.train(self.of("vae"), self.of("world"), self.progress)
