@@ -152,14 +152,12 @@ def _where(k: int, check: Check) -> str:
 
 
 def _bind(check: Check, model: Model, own: Mapping[str, Judge]) -> BoundCheck:
-    name, _, preset = check.judge.partition(":")
+    name = check.judge.partition(":")[0]
     if name in own:
         judge = own[name]
         if lacking := [part for part in PARTS if not hasattr(judge, part)]:
             raise BadInput(f"your judge '{name}' has no {', '.join(lacking)}: see safelight.core.ports.Judge")
-        if (preset or "default") not in judge.presets:
-            raise UnknownName(f"preset of {name}", preset or "default", judge.presets)
-        chosen = judge.presets[preset or "default"]
+        chosen = registered.preset_of(judge, check.judge)
     elif name not in (known := names("judges")):
         raise UnknownName("judge", name, known)
     elif name not in model.judges:
