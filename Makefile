@@ -9,7 +9,7 @@ export UV_FIND_LINKS
 export OMP_WAIT_POLICY = PASSIVE
 BIN = $(VENV)/bin
 
-.PHONY: demo test check bench docs clean FORCE
+.PHONY: demo test check bench measured docs clean FORCE
 
 demo: $(VENV)/.ok
 	$(BIN)/python -m safelight.demo --out out/demo
@@ -25,6 +25,15 @@ check: $(VENV)/.ok
 
 bench: $(VENV)/.ok
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+# Every table of docs/measured.md: about an hour on two cores; what out/measured.db holds is not made again.
+TASKS = body innocent explicit violence neutral
+POLICIES = negative-prompt sld-weak sld-weak-diffusers sld-medium sld-strong sld-max general school
+measured: $(VENV)/.ok
+	$(BIN)/safelight miniature card --out docs/measured/card.md --doubtful docs/measured/doubtful.png
+	@mkdir -p out && for task in $(TASKS); do \
+	  $(BIN)/safelight bench $$task $(POLICIES:%=--policy %) --n 300 --out out/measured.db > docs/measured/$$task.md || exit 1; done
+	$(BIN)/python benchmarks/sampling.py > docs/measured/sampling.txt
 
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir out/site

@@ -46,5 +46,5 @@ def bench(
         emit(table.json())
     else:
         show(*grid(table))
-        say(markdown(table).rpartition("\n\n")[2])
+        print("\n" + markdown(table).rpartition("\n\n")[2])
     return FAILED if any(cell.figure.failed for cell in table.cells) else DONE

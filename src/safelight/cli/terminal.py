@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
@@ -58,6 +59,16 @@ def alone(function: Callable[..., int | None], name: str) -> None:
     app = command(name)
     app.default(function)
     sys.exit(execute(app, sys.argv[1:]))
+
+
+def writable(path: Path) -> None:
+    """Raises BadInput if a file cannot be written. To be asked before the work whose result it will hold."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a"):
+            pass
+    except OSError as error:
+        raise BadInput(f"cannot write {path}: {error.strerror}; name a file that is writable") from error
 
 
 def say(text: object) -> None:

@@ -10,7 +10,7 @@ import pytest
 from safelight.core.errors import BadInput
 from safelight.diffusion.load import load
 from safelight.miniature.build import card as cards
-from safelight.miniature.build.card import Group, Read, card, markdown
+from safelight.miniature.build.card import ONE, SEVERAL, Group, Read, card
 from safelight.miniature.scene import SHAPES
 from safelight.miniature.truth import HEADS
 from safelight.tasks.task import Task
@@ -40,16 +40,15 @@ def test_shares_are_of_the_word_they_are_named_after():
 
 def test_accuracy_is_over_captions_that_ask():
     car, red = HEADS["name"].index("car"), HEADS["colour"].index("red")
-    asked = [{"name": car, "colour": red}, {"name": car}]
-    group = Group("neutral", ["a red car", "a car"], range(2), asked=asked)
-    read = reading(2, name=["car", "boat"], colour=["red", "blue"])
+    asked = [{"name": car, "colour": red}, {"name": car}, {"name": car}]
+    group = Group("neutral", ["a red car", "a car", "two cars"], range(3), [ONE, ONE, SEVERAL], asked)
+    read = reading(3, name=["car", "boat", "car"], colour=["red", "blue", "red"])
     found = {line.what: line.figure for line in cards._neutral(group, read, 5.0)}
-    assert found["neutral: name as the caption says"].value == 0.5
-    assert (
-        found["neutral: colour as the caption says"].value,
-        found["neutral: colour as the caption says"].n,
-    ) == (1, 1)
-    assert found["neutral: count as the caption says"].value is None
+    assert found["neutral, one thing: name as the caption says"].value == 0.5
+    assert found["neutral, several things: name as the caption says"].value == 1
+    colour = found["neutral, one thing: colour as the caption says"]
+    assert (colour.value, colour.n) == (1, 1)
+    assert found["neutral, several things: count as the caption says"].value is None
 
 
 def test_auc_is_one_when_sounds_are_drawn_as_they_sound_and_zero_the_other_way_round():
@@ -75,11 +74,12 @@ def test_a_small_card_of_the_miniature_uses_the_benchmarks_noise():
     model = load("miniature")
     model.sampling = replace(model.sampling, steps=2)
     done: list[int] = []
-    found = card(model, n=1, n_profession=1, progress=lambda k, total: done.append(k))
+    whole = card(model, n=1, n_profession=1, progress=lambda k, total: done.append(k))
+    found = whole.json()
     assert done[-1] == found["pictures"]
     assert {f["guidance"] for f in found["figures"]} == {1.0, 5.0, 7.5}
     assert sum(f["what"].startswith("the two oracles disagree") for f in found["figures"]) == 2
-    assert markdown(found).count("\n| ") == len(found["figures"]) + 1
+    assert whole.markdown().count("\n| ") == len(found["figures"]) + 1
     _, _, seed = Task.load("body").sample(0)
     assert cards._task("body", 1).seeds == [seed]
 
