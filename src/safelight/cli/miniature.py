@@ -98,7 +98,7 @@ def card(
     if out is not None:
         out.write_text(found.markdown(), encoding="utf-8")
     if doubtful is not None and found.doubtful:
-        sheet(*zip(*found.doubtful, strict=True)).save(doubtful)
+        sheet([image for image, _ in found.doubtful], [said for _, said in found.doubtful]).save(doubtful)
     if json:
         return emit(found.json())
     print(found.markdown())

@@ -107,7 +107,11 @@ class Preset:
 
 
 class Judge(Protocol):
-    """Images or texts to scores. A judge that fails on an item says so in that item's `Score`."""
+    """Images or texts to scores. A judge that fails on an item says so in that item's `Score`.
+
+    A judge that reads pictures of every model says `any_model = True`; any other is used only with models
+    that list it, because what a judge says of pictures it was not made for means nothing.
+    """
 
     name: str
     version: str

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import CLIPConfig, CLIPModel, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 BLOCK = 256
 TEXT = "text_model."  # prefix of the text tower's weights in a CLIPModel
@@ -50,7 +50,7 @@ def save(net: CLIPModel, folder: Path) -> None:
 def load(folder: Path) -> Clip:
     """The CLIP of a pipeline's folder that `save` has written to, in float32."""
     net = CLIPModel(CLIPConfig.from_pretrained(folder / "clip")).float()  # else the type it was stored in
-    tower = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32).state_dict()
+    tower = load_file(folder / "text_encoder" / "model.safetensors")
     rest = load_file(folder / "clip" / "model.safetensors")
     net.load_state_dict(rest | {TEXT + k.removeprefix(TEXT): v for k, v in tower.items()})
     return Clip(net, CLIPTokenizer.from_pretrained(folder / "tokenizer"))

@@ -160,7 +160,7 @@ def _bind(check: Check, model: Model, own: Mapping[str, Judge]) -> BoundCheck:
         chosen = registered.preset_of(judge, check.judge)
     elif name not in (known := names("judges")):
         raise UnknownName("judge", name, known)
-    elif name not in model.judges:
+    elif name not in model.judges and not getattr(get("judges", name), "any_model", False):
         raise BadInput(_no_judge(name, model))
     else:
         judge, chosen = registered.load(check.judge)

@@ -154,7 +154,7 @@ def card(
         for head, seen in differ.items():
             unlike = read.a[head].argmax(1) != read.b[head].argmax(1)
             seen += unlike.astype(float).tolist()
-            for i in np.flatnonzero(unlike):
+            for i in np.flatnonzero(unlike).tolist():
                 said = " ".join(f"{r[head][i, 1]:.2f}" for r in (read.a, read.b))
                 doubtful.append((images[i], f"{head} {said}: {group.prompts[i]}"))
         done += len(group.prompts)
