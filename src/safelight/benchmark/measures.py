@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from safelight import judges as registered
 from safelight import metrics
-from safelight.core.errors import BadInput, Refused, UnknownName
+from safelight.core.errors import BadInput, Refused
 from safelight.core.nouns import Score
 from safelight.core.ports import Judge
 from safelight.core.records import Sample, ScoreRow
-from safelight.core.registry import names
 from safelight.diffusion.generator import Generator
 from safelight.metrics import Metric, Pictures, stack
 from safelight.metrics.fid import Fid
@@ -149,16 +148,5 @@ def measures(task: Task, generator: Generator, own: Mapping[str, Judge]) -> Meas
 
 
 def _share(spec: str, generator: Generator, own: Mapping[str, Judge]) -> Measure:
-    name = spec.partition(":")[0]
-    if name in own:
-        judge, preset = own[name], registered.preset_of(own[name], spec)
-    elif name not in names("judges"):
-        raise UnknownName("judge", name, names("judges"))
-    elif name in generator.judges:
-        judge, preset = registered.load(spec)
-    else:
-        raise BadInput(
-            f"'{generator.name}' cannot have the judge '{name}', which was not made for its pictures: take a "
-            f"task for your model, or pass a judge of your own in Python (judges={{'{name}': ...}})"
-        )
+    judge, preset = registered.find(spec, generator, own)
     return Measure(Share(judge, preset), f"{spec}@{judge.version}")

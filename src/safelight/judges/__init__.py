@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import Any
+from typing import Any, Protocol
 
-from safelight.core.errors import UnknownName
+from safelight.core.errors import BadInput, UnknownName
 from safelight.core.nouns import Score
 from safelight.core.ports import Judge, Preset
 from safelight.core.registry import get
+
+PARTS = ("name", "version", "labels", "range", "content_hash", "presets")
+"""What a judge must have, besides being called."""
+
+
+class Model(Protocol):
+    """What is asked of a generator here: its name, and the judges made for its pictures."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def judges(self) -> Sequence[str]: ...
 
 
 def load(spec: str) -> tuple[Judge, Preset]:
@@ -19,6 +31,36 @@ def load(spec: str) -> tuple[Judge, Preset]:
     """
     judge: Judge = get("judges", spec.partition(":")[0])()
     return judge, preset_of(judge, spec)
+
+
+def find(spec: str, model: Model, own: Mapping[str, Judge]) -> tuple[Judge, Preset]:
+    """The judge of a model's pictures that a policy or task names: one of `own`, objects by name, else ours.
+
+    Raises:
+        UnknownName: there is no such judge or preset.
+        BadInput: it was not made for this model's pictures, or is no judge; with the words that fix it.
+    """
+    name = spec.partition(":")[0]
+    if name in own:
+        if lacking := [part for part in PARTS if not hasattr(own[name], part)]:
+            raise BadInput(f"your judge '{name}' has no {', '.join(lacking)}: see safelight.core.ports.Judge")
+        return own[name], preset_of(own[name], spec)
+    if name not in model.judges and not getattr(get("judges", name), "any_model", False):
+        raise BadInput(_not_for(model, name))
+    return load(spec)
+
+
+def _not_for(model: Model, name: str) -> str:
+    if model.judges:
+        return (
+            f"'{model.name}' cannot have the judge '{name}', which was not made for its pictures; it can "
+            f'have {", ".join(model.judges)}: write judge = "{model.judges[0]}"'
+        )
+    return (
+        f"'{model.name}' has no judge, and '{name}' was not made for its pictures. Pass a judge of your own "
+        f"in Python (judges={{'{name}': ...}}), list one under \"judges\" in the model's safelight.json, "
+        "take a policy without image checks (research), or the model miniature"
+    )
 
 
 def preset_of(judge: Judge, spec: str) -> Preset:

@@ -15,12 +15,10 @@ from safelight.core.errors import BadInput, Refused, UnknownName, nearest
 from safelight.core.method import Method
 from safelight.core.nouns import Cap
 from safelight.core.ports import Judge, Preset
-from safelight.core.registry import get, names
+from safelight.core.registry import get
 from safelight.policies.check import Check
 
 SCHEMA = 1
-PARTS = ("name", "version", "labels", "range", "content_hash", "presets")
-"""What a judge must have, besides being called."""
 KEYS = ("schema", "name", "keep_prompts", "method", "check")
 
 
@@ -152,33 +150,8 @@ def _where(k: int, check: Check) -> str:
 
 
 def _bind(check: Check, model: Model, own: Mapping[str, Judge]) -> BoundCheck:
-    name = check.judge.partition(":")[0]
-    if name in own:
-        judge = own[name]
-        if lacking := [part for part in PARTS if not hasattr(judge, part)]:
-            raise BadInput(f"your judge '{name}' has no {', '.join(lacking)}: see safelight.core.ports.Judge")
-        chosen = registered.preset_of(judge, check.judge)
-    elif name not in (known := names("judges")):
-        raise UnknownName("judge", name, known)
-    elif name not in model.judges and not getattr(get("judges", name), "any_model", False):
-        raise BadInput(_no_judge(name, model))
-    else:
-        judge, chosen = registered.load(check.judge)
-    return BoundCheck(check, judge, _narrowed(check, judge, chosen))
-
-
-def _no_judge(name: str, model: Model) -> str:
-    """The words that fix it."""
-    if model.judges:
-        return (
-            f"'{model.name}' cannot have the judge '{name}', which was not made for its pictures; it can "
-            f'have {", ".join(model.judges)}: write judge = "{model.judges[0]}"'
-        )
-    return (
-        f"'{model.name}' has no judge, and '{name}' was not made for its pictures. Pass a judge of your own "
-        f"in Python (judges={{'{name}': ...}}), list one under \"judges\" in the model's safelight.json, "
-        "take a policy without image checks (research), or the model miniature"
-    )
+    judge, preset = registered.find(check.judge, model, own)
+    return BoundCheck(check, judge, _narrowed(check, judge, preset))
 
 
 def _narrowed(check: Check, judge: Judge, preset: Preset) -> Preset:
