@@ -52,6 +52,19 @@ def test_pictures_and_records_are_written_and_listed(generate, tmp_path):
         assert {s.id for s in store.samples(run.id)} == {p["sample"] for p in said}
 
 
+def test_a_dtype_is_part_of_the_run(generate, tmp_path):
+    for dtype in ([], ["--dtype", "bfloat16"]):
+        assert generate("a cat", "--policy", "research", *dtype)[0] == 0
+    with Store.open(tmp_path / "out" / "runs.db") as store:
+        kept = [json.loads(run.config_json)["sampling"]["dtype"] for run in store.runs()]
+        hashes = {sample.image_hash for run in store.runs() for sample in store.samples(run.id)}
+    assert sorted(kept) == ["bfloat16", "float32"]
+    assert len(hashes) == 2
+    code, _, errors = generate("a cat", "--dtype", "float8")
+    assert code == 2
+    assert "float32, bfloat16, float16" in errors
+
+
 def test_the_same_command_twice_gives_the_same_files_and_another_run(generate, tmp_path):
     for _ in range(2):
         generate("a cat", "--policy", "research")

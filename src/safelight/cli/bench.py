@@ -6,7 +6,19 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from safelight.cli.terminal import DONE, FAILED, INTERRUPTED, Flag, Number, command, emit, progress, say, show
+from safelight.cli.terminal import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    Flag,
+    Number,
+    command,
+    emit,
+    in_dtype,
+    progress,
+    say,
+    show,
+)
 
 app = command("safelight bench")
 
@@ -18,6 +30,7 @@ def bench(
     model: str = "miniature",
     policy: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = ("general",),
     n: Number | None = None,
+    dtype: str | None = None,
     out: str = "runs.db",
     json: Flag = False,
 ) -> int:
@@ -31,6 +44,7 @@ def bench(
         model: miniature, a folder in diffusers layout, or a hub id owner/name.
         policy: A policy's name or TOML file, general by default; give it again for more.
         n: Pictures under each policy; the whole task by default.
+        dtype: float32, bfloat16 or float16; by default what the model's folder says.
         out: Database file or URL for runs, pictures' rows, decisions and scores.
         json: Print one JSON document.
     """
@@ -38,7 +52,7 @@ def bench(
 
     with progress() as move:
         try:
-            table = bench(task, model, policy, out, n, progress=move)
+            table = bench(task, in_dtype(model, dtype), policy, out, n, progress=move)
         except KeyboardInterrupt:
             say(f"stopped: finished blocks stay in {out}; the same command goes on from there")
             return INTERRUPTED

@@ -5,7 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from safelight.cli.terminal import DONE, FAILED, INTERRUPTED, Flag, Number, command, emit, progress, say, show
+from safelight.cli.terminal import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    Flag,
+    Number,
+    command,
+    emit,
+    in_dtype,
+    progress,
+    say,
+    show,
+)
 
 app = command("safelight generate")
 
@@ -20,6 +32,7 @@ def generate(
     steps: int | None = None,
     guidance: float | None = None,
     negative: str = "",
+    dtype: str | None = None,
     out: Path = Path("out"),
     json: Flag = False,
 ) -> int:
@@ -37,6 +50,7 @@ def generate(
         steps: Denoising steps; the model's own by default.
         guidance: Classifier-free guidance scale; the model's own by default.
         negative: What the pictures should not show.
+        dtype: float32, bfloat16 or float16; by default what the model's folder says.
         out: Folder for pictures and records.
         json: Print one JSON document.
     """
@@ -49,7 +63,7 @@ def generate(
     stopped = False
     with Store.open(out / "runs.db") as store, progress() as move:
         pictures = stream(
-            [Prompt(prompt, negative) for prompt in prompts], model, policy, n, seed,
+            [Prompt(prompt, negative) for prompt in prompts], in_dtype(model, dtype), policy, n, seed,
             steps=steps, guidance=guidance, store=store,
             progress=lambda done, total: move("pictures", done, total),
         )  # fmt: skip

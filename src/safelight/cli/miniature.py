@@ -73,6 +73,7 @@ def card(
     *,
     n: Number = 500,
     professions: int = 200,
+    dtype: str | None = None,
     out: Path | None = None,
     doubtful: Path | None = None,
     json: Flag = False,
@@ -82,10 +83,12 @@ def card(
     Args:
         n: Pictures of each family at each guidance.
         professions: Pictures of each profession.
+        dtype: float32, bfloat16 or float16; by default what its folder says.
         out: Also write the card to this Markdown file.
         doubtful: Write a contact sheet of the pictures on which the two oracles disagree to this PNG file.
         json: Print one JSON document.
     """
+    from safelight.diffusion.load import load
     from safelight.miniature.build.card import card as measure
     from safelight.miniature.sheet import sheet
 
@@ -93,7 +96,10 @@ def card(
         writable(file)
     with progress() as move:
         found = measure(
-            n=n, n_profession=professions, progress=lambda done, total: move("pictures", done, total)
+            load("miniature", dtype=dtype),
+            n=n,
+            n_profession=professions,
+            progress=lambda done, total: move("pictures", done, total),
         )
     if out is not None:
         out.write_text(found.markdown(), encoding="utf-8")

@@ -61,6 +61,15 @@ def alone(function: Callable[..., int | None], name: str) -> None:
     sys.exit(execute(app, sys.argv[1:]))
 
 
+def in_dtype(model: str, dtype: str | None) -> Any:
+    """The model to work with, loaded here only where a dtype is asked for."""
+    if dtype is None:
+        return model
+    from safelight.diffusion.load import load
+
+    return load(model, dtype=dtype)
+
+
 def writable(path: Path) -> None:
     """Raises BadInput if a file cannot be written. To be asked before the work whose result it will hold."""
     try:
