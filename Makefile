@@ -30,9 +30,9 @@ bench: $(VENV)/.ok
 TASKS = body innocent explicit violence neutral
 POLICIES = negative-prompt sld-weak sld-weak-diffusers sld-medium sld-strong sld-max general school
 measured: $(VENV)/.ok
-	$(BIN)/safelight miniature card --out docs/measured/card.md --doubtful docs/measured/doubtful.png
+	$(BIN)/safelight miniature card --dtype bfloat16 --out docs/measured/card.md --doubtful docs/measured/doubtful.png
 	@mkdir -p out && for task in $(TASKS); do \
-	  $(BIN)/safelight bench $$task $(POLICIES:%=--policy %) --n 300 --out out/measured.db > docs/measured/$$task.md || exit 1; done
+	  $(BIN)/safelight bench $$task $(POLICIES:%=--policy %) --n 300 --dtype bfloat16 --out out/measured.db > docs/measured/$$task.md || exit 1; done
 	$(BIN)/python benchmarks/sampling.py > docs/measured/sampling.txt
 
 docs: $(VENV)/.docs
