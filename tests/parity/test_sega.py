@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
+from typing import Any
 
 import diffusers
 import pytest
@@ -102,43 +104,45 @@ def test_quantiles_have_the_bits_of_torchs(dtype):
     for n, steps in itertools.product([1, 2, 11, 64, 256, 1000], [3, 2**24, 2**40]):
         x = torch.rand(len(qs), 2, 3, n, generator=rng, dtype=torch.float64)
         x = (1 + (x * steps).round() / steps).to(dtype)
-        expected = torch.stack([torch.quantile(part, q, dim=-1, keepdim=True) for part, q in zip(x, qs, strict=True)])
+        expected = torch.stack(
+            [torch.quantile(part, q, dim=-1, keepdim=True) for part, q in zip(x, qs, strict=True)]
+        )
         assert torch.equal(_quantiles(x, qs), expected), (n, steps)
         for j, q in enumerate(qs):
             assert torch.equal(_quantiles(x[j : j + 1], [q]), expected[j : j + 1]), (n, steps, q)
 
 
+ONE, TWO = ["a cat"], ["a cat", "a dog on a boat"]
+SEVERAL = SEGA(
+    TEXTS[:2],
+    reverse_editing_direction=(True, False),
+    edit_guidance_scale=(4, 5.4),
+    edit_warmup_steps=(3, 6),
+    edit_threshold=(0.9, 0.75),
+    edit_weights=(1, 1.5),
+)
 RUNS = {
-    "one concept": (SEGA("nudity"), diffusers.DDIMScheduler),
-    "pndm": (SEGA.of("strong", concept="nudity"), diffusers.PNDMScheduler),
-    "max": (SEGA.of("max", concept=TEXTS), diffusers.DDIMScheduler),
-    "several": (
-        SEGA(
-            TEXTS[:2],
-            reverse_editing_direction=(True, False),
-            edit_guidance_scale=(4, 5.4),
-            edit_warmup_steps=(3, 6),
-            edit_cooldown_steps=(12, 15),
-            edit_threshold=(0.9, 0.75),
-            edit_weights=(1, 1.5),
-        ),
-        diffusers.DDIMScheduler,
-    ),
+    "one concept": (SEGA("nudity"), diffusers.DDIMScheduler, ONE, 0),
+    "pndm": (SEGA.of("strong", concept="nudity"), diffusers.PNDMScheduler, TWO, 0),
+    "max": (SEGA.of("max", concept=TEXTS), diffusers.DDIMScheduler, TWO, 0),
+    "several": (SEVERAL, diffusers.DDIMScheduler, TWO, 0),
+    # Rows that are no longer predicted change the shape of the batch, and so the rounding.
+    "skipping": (replace(SEVERAL, edit_cooldown_steps=(12, 15)), diffusers.DDIMScheduler, ONE, 1e-5),
 }
 
 
-@pytest.mark.parametrize("prompts", [["a cat"], ["a cat", "a dog on a boat"]], ids=["one prompt", "two"])
-@pytest.mark.parametrize(("sega", "scheduler"), RUNS.values(), ids=RUNS)
-def test_equal_to_the_pipeline_of_diffusers(sega, scheduler, prompts):
-    pipe = SemanticStableDiffusionPipeline(
-        **tiny.sd(scheduler=scheduler).components, requires_safety_checker=False
-    )
+@pytest.mark.parametrize(("sega", "scheduler", "prompts", "rounding"), RUNS.values(), ids=RUNS)
+def test_equal_to_the_pipeline_of_diffusers(sega, scheduler, prompts, rounding):
+    """Bit for bit where both predict the same rows."""
+    parts = tiny.sd(scheduler=scheduler).components
+    del parts["image_encoder"]
+    pipe = SemanticStableDiffusionPipeline(**parts, requires_safety_checker=False)
     pipe.set_progress_bar_config(disable=True)
     seen, rngs = [], [torch.Generator().manual_seed(seed) for seed in range(len(prompts))]
     latents = draw(rngs, (4, 8, 8), "cpu")
-    each = {name: [edit[2 + k] for edit in sega.edits] for k, name in enumerate(BY_CONCEPT)}
+    each: dict[str, Any] = {name: [edit[2 + k] for edit in sega.edits] for k, name in enumerate(BY_CONCEPT)}
     if sega.edit_cooldown_steps is None:
-        each["edit_cooldown_steps"] = None
+        each["edit_cooldown_steps"] = None  # theirs knows no end only for all at once
     pipe(
         prompts, latents=latents, num_inference_steps=N, guidance_scale=SCALE, output_type="latent",
         editing_prompt=[edit.text for edit in sega.edits], edit_momentum_scale=sega.edit_momentum_scale,
@@ -147,7 +151,7 @@ def test_equal_to_the_pipeline_of_diffusers(sega, scheduler, prompts):
 
     model = backbone(pipe)
     rows = {"uncond": model.encode([""] * len(prompts)), "prompt": model.encode(prompts)}
-    own = {f"0:{row}": model.encode([text]) for row, text in sega.rows(None).items()}
+    own = {f"0:{edit.row}": model.encode([edit.text]) for edit in sega.edits}
 
     def ours(rows, methods):
         steps = solver(name_of(pipe.scheduler), N, pipe.scheduler)
@@ -155,7 +159,5 @@ def test_equal_to_the_pipeline_of_diffusers(sega, scheduler, prompts):
         return step.next
 
     largest = seen[-1].abs().max()
-    apart = ours({**rows, **own}, [sega]) - seen[-1]
-    print("APART", float(apart.abs().max() / largest))
-    assert apart.abs().max() <= 1e-5 * largest
+    assert (ours({**rows, **own}, [sega]) - seen[-1]).abs().max() <= rounding * largest
     assert (ours(rows, []) - seen[-1]).abs().max() > 1e-3 * largest, "SEGA did nothing here"

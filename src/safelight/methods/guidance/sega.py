@@ -165,8 +165,8 @@ class SEGA(Method):
 
     def _live(self, i: int) -> list[Edit]:
         """The concepts that iteration i must predict: those that act, and those that feed the momentum."""
-        begun = [e for e in self.edits if i >= e.warmup or self._remembers]
-        return [e for e in begun if e.cooldown is None or i < e.cooldown]
+        uncooled = [e for e in self.edits if e.cooldown is None or i < e.cooldown]
+        return [e for e in uncooled if i >= e.warmup or self._remembers]
 
     @property
     def _remembers(self) -> bool:
