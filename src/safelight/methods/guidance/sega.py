@@ -1,10 +1,9 @@
 """Semantic guidance: moves the elements that carry a concept away from it, or towards it.
 
 Idea
-    A text moves most strongly those elements of the prediction that carry its meaning. So of each concept's
-    direction only the largest elements are kept, by a percentile of each channel, and added to the guidance:
-    negated to leave the concept. The rest of the picture stays as it was. Warm-up and cool-down bound the
-    iterations in which a concept acts; a momentum keeps the common direction over the iterations.
+    A text moves most strongly those elements of the prediction that carry its meaning. Of each concept's
+    direction only the largest elements are kept, a percentile of each channel, and added to the guidance, or
+    subtracted to leave the concept; all else stays as it was. A concept acts from warm-up to cool-down.
 
 Equations
     e_0, e_p, e_c: predictions without text, for the prompt, for concept c. r_c: -1 leaves it, +1 seeks it.
@@ -25,7 +24,6 @@ Differs
     Where (7) sums over nothing, theirs divides 0 by 0 and the picture is lost; here nothing is added. Theirs
     fails with solvers that iterate more often than asked, and mixes up concepts given as embeddings for more
     than one prompt; here iterations count, and each picture has its concepts and its percentiles.
-    After the last cool-down the momentum is still added and fades, as theirs; a momentum scale of 0 has none.
     Settings that can never act are refused instead of ignored, and so are negative scales and weights.
     Elements that are not finite stay in psi, so that the picture fails; theirs cuts them off.
     v-prediction and flow: a percentile is the same on the prediction and on the epsilon that it implies, so
@@ -50,12 +48,11 @@ from safelight.core.method import Method
 from safelight.core.nouns import Moment, Prompt
 from safelight.core.valid import number, whole
 
-FIELDS = ("edit_guidance_scale", "edit_warmup_steps", "edit_threshold", "edit_momentum_scale")
+PRESET = ("edit_guidance_scale", "edit_warmup_steps", "edit_threshold", "edit_momentum_scale")
 BY_CONCEPT = (
     "reverse_editing_direction", "edit_guidance_scale", "edit_warmup_steps", "edit_cooldown_steps",
     "edit_threshold", "edit_weights",
 )  # fmt: skip
-"""Fields with a value for each concept; in the order of `Edit`."""
 
 
 @final
@@ -66,7 +63,7 @@ class SEGA(Method):
 
     paper = "arXiv:2301.12247 (Brack et al., NeurIPS 2023)"
     presets: ClassVar = {
-        name: dict(zip(FIELDS, values, strict=True))
+        name: dict(zip(PRESET, values, strict=True))
         for name, values in {
             "medium": (4, 10, 0.90, 0.3),
             "strong": (7, 5, 0.85, 0.5),
@@ -89,7 +86,7 @@ class SEGA(Method):
     edit_weights: float | tuple[float, ...] = 1
     """g_c > 0."""
     edit_momentum_scale: float = 0.3
-    """s_m >= 0."""
+    """s_m >= 0; the momentum is still added, and fades, when all concepts have cooled down."""
     edit_mom_beta: float = 0.4
     """beta_m in [0, 1]: how much of the old momentum stays."""
 
@@ -119,8 +116,8 @@ class SEGA(Method):
 
     def check(self, n: int, scale: float) -> list[str]:
         problems = [
-            f"edit_warmup_steps = {e.warmup} leaves {e.text!r:.40} none of the solver's {n} iterations to act"
-            " in: take fewer, or more steps"
+            f"edit_warmup_steps = {e.warmup} leaves none of the solver's {n} iterations for {e.text!r:.40} to"
+            " act in: take fewer, or more steps"
             for e in self.edits
             if e.warmup >= n
         ]
@@ -137,7 +134,7 @@ class SEGA(Method):
     def term(self, here: Moment, raw: Mapping[str, Tensor], state: State) -> Tensor | float:
         live = self._live(here.i)
         warm = [e for e in live if here.i >= e.warmup]
-        psi = _strongest(live, raw)
+        psi = _strongest(live, raw) if live else {}
         gamma = sum(e.weight * psi[e.row] for e in live) + self.edit_momentum_scale * state.nu  # (4)
         if self._remembers:
             state.nu = self.edit_mom_beta * state.nu + (1 - self.edit_mom_beta) * gamma  # (5)
@@ -154,13 +151,14 @@ class SEGA(Method):
         """Besides on: the concepts, the iterations that added something, and `shares`, the mean share of
         elements that each concept moved in the iterations in which it acted; `share` is their mean."""
         means = {row: torch.stack(shares).mean(0).tolist() for row, shares in state.shares.items()}
+        none = "no direction: its concepts are predicted like the unconditional text"
+        off = {"why": none if means else "the run left out its iterations"}
         said = {"concept": [e.text for e in self.edits], "steps": state.steps}
-        why = "no direction: its concepts are predicted like the unconditional text"
-        pictures = [[means[e.row][j] if e.row in means else 0.0 for e in self.edits] for j in range(b)]
         return [
-            {"on": any(shares), **said, "shares": shares, "share": sum(shares) / len(shares)}
-            | ({} if any(shares) else {"why": why if means else "the run left out its iterations"})
-            for shares in pictures
+            said
+            | {"shares": [*own], "share": sum(own) / len(own), "on": any(own)}
+            | ({} if any(own) else off)
+            for own in zip(*(means.get(e.row, [0.0] * b) for e in self.edits), strict=True)
         ]
 
     def _live(self, i: int) -> list[Edit]:
@@ -175,7 +173,7 @@ class SEGA(Method):
 
 
 class Edit(NamedTuple):
-    """One concept: the name of its row, its text, and its settings."""
+    """One concept: the name of its row, its text, and its settings in the order of `BY_CONCEPT`."""
 
     row: str
     text: str
@@ -189,8 +187,7 @@ class Edit(NamedTuple):
 
 @dataclass
 class State:
-    """nu; the iterations that added something; by row, for each iteration in which its concept acted, the
-    share of elements that it moved."""
+    """nu; the iterations that added something; by row, the share of elements moved in each that it acted."""
 
     nu: Float[Tensor, "b c h w"] | float = 0.0
     steps: list[int] = field(default_factory=list)
@@ -199,8 +196,6 @@ class State:
 
 def _strongest(edits: Sequence[Edit], raw: Mapping[str, Tensor]) -> dict[str, Float[Tensor, "b c h w"]]:
     """psi by row."""
-    if not edits:
-        return {}
     strength = raw["uncond"].new_tensor([-e.scale if e.reverse else e.scale for e in edits])
     psi = strength.view(-1, 1, 1, 1, 1) * (torch.stack([raw[e.row] for e in edits]) - raw["uncond"])  # (1)
     eta = _quantiles(psi.abs().flatten(3), [e.threshold for e in edits])[..., None]  # (2)
@@ -209,8 +204,7 @@ def _strongest(edits: Sequence[Edit], raw: Mapping[str, Tensor]) -> dict[str, Fl
 
 
 def _quantiles(x: Float[Tensor, "e b c n"], q: Sequence[float]) -> Float[Tensor, "e b c 1"]:
-    """torch.quantile over n at the q of each e, bit for bit; several times faster, as it sorts only the
-    values from there up, and without its limit on n."""
+    """torch.quantile at the q of each e, bit for bit; faster, as it sorts only the values from there up."""
     rank = torch.tensor(q, dtype=x.dtype) * (x.shape[-1] - 1)
     low, high = (x.shape[-1] - 1 - part.long() for part in (rank.floor(), rank.ceil()))  # from the largest
     top = x.topk(int(low.max()) + 1).values
