@@ -155,8 +155,7 @@ class SEGA(Method):
         off = {"why": none if means else "the run left out its iterations"}
         said = {"concept": [e.text for e in self.edits], "steps": state.steps}
         return [
-            said
-            | {"shares": [*own], "share": sum(own) / len(own), "on": any(own)}
+            {"on": any(own), **said, "shares": [*own], "share": sum(own) / len(own)}
             | ({} if any(own) else off)
             for own in zip(*(means.get(e.row, [0.0] * b) for e in self.edits), strict=True)
         ]
