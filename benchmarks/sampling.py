@@ -3,8 +3,8 @@
     python benchmarks/sampling.py [--model miniature] [--pictures 100] [--rounds 5]
 
 1. Our guided step against the bare network on the same rows: what the loop, the solver and guidance add.
-2. SLD and SEGA against diffusers' retired pipelines, prompt to pixels, at equal output. SEGA has two concepts,
-   which act to the end, so that every row is predicted at every step, or cool down.
+2. SLD and SEGA against diffusers' retired pipelines, prompt to pixels, at equal output. SEGA has two
+   concepts, which act to the end, so that every row is predicted at every step, or cool down.
 3. Seconds for 100 pictures at the model's defaults, decoding included, in float32 and bfloat16.
 """
 
