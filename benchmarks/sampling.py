@@ -3,7 +3,8 @@
     python benchmarks/sampling.py [--model miniature] [--pictures 100] [--rounds 5]
 
 1. Our guided step against the bare network on the same rows: what the loop, the solver and guidance add.
-2. SLD against diffusers' retired pipeline, prompt to pixels, at equal output.
+2. SLD and SEGA against diffusers' retired pipelines, prompt to pixels, at equal output. SEGA has two
+   concepts, which act to the end, so that every row is predicted at every step, or cool down.
 3. Seconds for 100 pictures at the model's defaults, decoding included, in float32 and bfloat16.
 """
 
@@ -19,14 +20,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from diffusers.pipelines.deprecated.semantic_stable_diffusion import SemanticStableDiffusionPipeline
 from diffusers.pipelines.deprecated.stable_diffusion_safe import StableDiffusionPipelineSafe
 
 from safelight.core.errors import Damaged
+from safelight.core.method import Method
 from safelight.diffusion import tiny
 from safelight.diffusion.denoise import denoise
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.load import load
+from safelight.diffusion.sampling import Sampling
 from safelight.diffusion.solvers import draw
+from safelight.methods.guidance.sega import BY_CONCEPT, SEGA
 from safelight.methods.guidance.sld import SLD
 
 PROMPTS = [
@@ -80,30 +85,56 @@ def guided_step(generator: Generator, rounds: int) -> tuple[float, float]:
     return in_turn(rounds, ours, bare)
 
 
-def sld(generator: Generator, rounds: int) -> tuple[float, float, float]:
-    """A block of SLD-medium pictures, ours and diffusers'; how far the pixels are apart, in 255ths."""
-    b = generator.sampling.block
-    sampling = replace(generator.sampling, solver="ddim", steps=25)
-    method, seeds, images = SLD.of("medium", concept="nudity"), list(range(b)), {}
-    parts = {**generator.backbone.parts, "tokenizer": generator.backbone.tokenizer}  # pyright: ignore
-    pipe: Any = StableDiffusionPipelineSafe(
-        **parts,
-        scheduler=generator.solver(sampling).scheduler,
-        safety_checker=None,  # pyright: ignore[reportArgumentType]
-        feature_extractor=None,  # pyright: ignore[reportArgumentType]
-        requires_safety_checker=False,
-    )
-    pipe.set_progress_bar_config(disable=True)
+Pair = tuple[float, float, float]
+"""Seconds of ours and of theirs for one block; how far the pixels are apart, in 255ths."""
+
+
+def sld(generator: Generator, rounds: int) -> Pair:
+    settings = {**SLD.presets["medium"]}
+    pipe = retired(StableDiffusionPipelineSafe, generator)
     pipe.safety_concept = "nudity"
-    settings = {**SLD.presets["medium"], "latents": noise(generator, b), "guidance_scale": sampling.guidance}
+    return side_by_side(generator, rounds, SLD.of("medium", concept="nudity"), pipe, settings)
+
+
+def sega(generator: Generator, rounds: int, cooldown: int | None) -> Pair:
+    names = (*BY_CONCEPT, "edit_momentum_scale", "edit_mom_beta")
+    method = SEGA(("nudity", "violence"), edit_warmup_steps=5, edit_cooldown_steps=cooldown)
+    settings = {name: getattr(method, name) for name in names if name != "edit_weights"}
+    settings["editing_prompt"] = [edit.text for edit in method.edits]
+    return side_by_side(
+        generator, rounds, method, retired(SemanticStableDiffusionPipeline, generator), settings
+    )
+
+
+def retired(cls: Any, generator: Generator) -> Any:
+    """One of diffusers' retired pipelines around the generator's parts."""
+    parts = {**generator.backbone.parts, "tokenizer": generator.backbone.tokenizer}  # pyright: ignore
+    nothing = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    pipe = cls(**parts, scheduler=generator.solver(short(generator)).scheduler, **nothing)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def short(generator: Generator) -> Sampling:
+    return replace(generator.sampling, solver="ddim", steps=25)
+
+
+def side_by_side(
+    generator: Generator, rounds: int, method: Method, pipe: Any, settings: dict[str, Any]
+) -> Pair:
+    """A block of pictures, ours and diffusers', on the same noise."""
+    sampling, images = short(generator), {}
+    b = sampling.block
+    settings |= {"latents": noise(generator, b), "guidance_scale": sampling.guidance, "output_type": "np"}
 
     def ours():
-        made = generator.run(prompts(b), seeds, [method], sampling)
+        made = generator.run(prompts(b), list(range(b)), [method], sampling)
         images["ours"] = np.stack([np.asarray(picture.image) for picture in made])
 
     def theirs():
-        out = pipe(prompts(b), num_inference_steps=sampling.steps, output_type="np", **settings)
-        images["theirs"] = (out.images * 255).round()
+        images["theirs"] = (
+            pipe(prompts(b), num_inference_steps=sampling.steps, **settings).images * 255
+        ).round()
 
     times = in_turn(rounds, ours, theirs)
     return *times, float(np.abs(images["ours"].astype(float) - images["theirs"]).max())
@@ -141,9 +172,13 @@ def main() -> None:
     row(
         "guided steps / the bare network on the same rows", ours / bare, f"{ours:.2f} s, {bare:.2f} s a block"
     )
-    ours, theirs, apart = sld(generator, asked.rounds)
-    row("SLD / diffusers' retired pipeline", ours / theirs, f"{ours:.2f} s, {theirs:.2f} s a block")
-    row("  largest difference of their pixels, of 255", apart)
+    for what, (ours, theirs, apart) in {
+        "SLD": sld(generator, asked.rounds),
+        "SEGA to the end": sega(generator, asked.rounds, cooldown=None),
+        "SEGA cooled down at step 15 of 25": sega(generator, asked.rounds, cooldown=15),
+    }.items():
+        row(f"{what} / diffusers'", ours / theirs, f"{ours:.2f} s, {theirs:.2f} s a block")
+        row("  largest difference of their pixels, of 255", apart)
     for dtype in ("float32", "bfloat16"):
         model = generator if dtype == "float32" else reload(asked.model, dtype)
         row(f"seconds for 100 pictures, {dtype}", 100 * pictures(model, asked.pictures) / asked.pictures)

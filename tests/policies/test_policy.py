@@ -63,7 +63,9 @@ def test_every_policy_that_ships_reads_and_is_called_like_its_file(name):
 
 
 def test_the_policies_that_ship():
-    compare = ["negative-prompt", "sld-max", "sld-medium", "sld-strong", "sld-weak", "sld-weak-diffusers"]
+    sld = ["sld-max", "sld-medium", "sld-strong", "sld-weak", "sld-weak-diffusers"]
+    stacks = ["sega-negative-prompt", "sld-negative-prompt"]
+    compare = ["negative-prompt", "sega", *sld, *stacks]
     assert names("policies") == sorted(["general", "research", "school", *compare])
     for name in ("general", "school"):
         policy = Policy.load(name)

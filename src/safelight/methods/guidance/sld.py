@@ -28,7 +28,6 @@ Differs
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, final
@@ -41,6 +40,7 @@ from safelight.core.concepts import concept_texts
 from safelight.core.errors import BadInput
 from safelight.core.method import Method
 from safelight.core.nouns import Moment, Prompt
+from safelight.core.valid import number
 
 FIELDS = ("sld_guidance_scale", "sld_warmup_steps", "sld_threshold", "sld_momentum_scale", "sld_mom_beta")
 
@@ -78,11 +78,11 @@ class SLD(Method):
 
     def __post_init__(self):
         concept_texts(self.concept)
-        _within("sld_guidance_scale", self.sld_guidance_scale, 0)
-        _within("sld_threshold", self.sld_threshold, -math.inf)
-        _within("sld_momentum_scale", self.sld_momentum_scale, 0)
-        _within("sld_mom_beta", self.sld_mom_beta, 0, 1)
-        _within("sld_warmup_steps", self.sld_warmup_steps, 0)
+        number("sld_guidance_scale", self.sld_guidance_scale, 0)
+        number("sld_threshold", self.sld_threshold)
+        number("sld_momentum_scale", self.sld_momentum_scale, 0)
+        number("sld_mom_beta", self.sld_mom_beta, 0, 1)
+        number("sld_warmup_steps", self.sld_warmup_steps, 0)
         if isinstance(self.sld_warmup_steps, float) and self.sld_warmup_steps >= 1:
             raise BadInput(
                 "sld_warmup_steps must be a whole number of steps or a fraction in [0, 1), "
@@ -155,10 +155,3 @@ class State:
 
     nu: dict[str, Float[Tensor, "b c h w"]] = field(default_factory=dict)
     acted: dict[int, list[Float[Tensor, " b"]]] = field(default_factory=dict)
-
-
-def _within(name: str, value: float, low: float, high: float = math.inf) -> None:
-    """A finite number from low to high, or BadInput."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not (number and math.isfinite(value) and low <= value <= high):
-        raise BadInput(f"{name} must be a finite number in [{low}, {high}], got {value!r}")

@@ -1,0 +1,24 @@
+"""Checks of settings: BadInput with the setting's name, what it must be, and what it was."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from safelight.core.errors import BadInput
+
+
+def number(
+    name: str, value: Any, low: float = -math.inf, high: float = math.inf, above: bool = False
+) -> None:
+    """A finite number from `low`, or only `above` it, to `high`."""
+    sort = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not (sort and low <= value <= high) or (above and value == low):
+        bracket = "(" if above else "["
+        raise BadInput(f"{name} must be a finite number in {bracket}{low}, {high}], got {value!r}")
+
+
+def whole(name: str, value: Any, low: int) -> None:
+    """A whole number of at least `low`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < low:
+        raise BadInput(f"{name} must be a whole number of at least {low}, got {value!r}")

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from safelight.core.errors import BadInput
+from safelight.core.valid import number, whole
+
+
+def test_what_is_allowed_passes():
+    number("x", 0, 0, 1)
+    number("x", 1.0, 0, 1)
+    number("x", 1e-300, 0, above=True)
+    number("x", -5)
+    whole("x", 3, 3)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -0.1, 1.1, "1", None, True, (1,)])
+def test_numbers_outside_are_refused_with_the_range(value):
+    with pytest.raises(BadInput, match=r"^x must be a finite number in \[0, 1\], got "):
+        number("x", value, 0, 1)
+
+
+def test_a_range_can_leave_out_its_low_end():
+    with pytest.raises(BadInput, match=r"in \(0, inf\], got 0"):
+        number("x", 0, 0, above=True)
+
+
+@pytest.mark.parametrize("value", [2, 3.0, "3", None, True])
+def test_whole_numbers_are_no_fractions_and_no_booleans(value):
+    with pytest.raises(BadInput, match=f"x must be a whole number of at least 3, got {value!r}"):
+        whole("x", value, 3)
