@@ -85,7 +85,7 @@ def sld(generator: Generator, rounds: int) -> tuple[float, float, float]:
     b = generator.sampling.block
     sampling = replace(generator.sampling, solver="ddim", steps=25)
     method, seeds, images = SLD.of("medium", concept="nudity"), list(range(b)), {}
-    parts = {**generator.backbone.parts, "tokenizer": generator.backbone.tokenizer}  # pyright: ignore
+    parts = {**generator.backbone.parts, "tokenizer": generator.backbone.texts["text_encoder"].tokenizer}  # pyright: ignore
     pipe: Any = StableDiffusionPipelineSafe(
         **parts,
         scheduler=generator.solver(sampling).scheduler,
