@@ -98,6 +98,8 @@ class Generator:
             )
         self._check(seeds, methods, sampling)
         asks = [_Ask.of(prompt, seed, methods, sampling) for prompt, seed in zip(prompts, seeds, strict=True)]
+        if sampling.guidance == 1 and any(ask.prompt.negative for ask in asks):
+            raise BadInput("guidance is 1: a negative text acts only above 1; raise guidance or leave it out")
         dropped = self._dropped(asks)
         pictures: list[Picture] = []
         with ExitStack() as edits, torch.no_grad():

@@ -9,7 +9,7 @@ imitates guidance in one prediction: `inputs["embedded_guidance"]`. Methods' ter
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ class Flux(Latent):
     takes = "Flux.1 (its transformer on plain latents, a CLIP text encoder, a T5, a VAE)"
     steps = 28
     guidance = 1.0
-    lengths = {"text_encoder_2": 512}  # noqa: RUF012
+    lengths: ClassVar = {"text_encoder_2": 512}
     caps = frozenset(Cap) - {Cap.CROSS_ATTN}  # text and picture attend to each other in one layer
     patch = 2
 
@@ -42,7 +42,7 @@ class Flux(Latent):
 
     @staticmethod
     def drives(pipe: Any) -> bool:
-        """Whether a pipeline has this family's parts, and plain latents as input (no mask, depth or edges)."""
+        """Whether a pipeline has this family's parts, and plain latents as input: no mask, no depth."""
         if not parts_of(pipe).keys() >= PARTS or type(pipe.transformer).__name__ != "FluxTransformer2DModel":
             return False
         return pipe.transformer.config.in_channels == 4 * pipe.vae.config.latent_channels

@@ -4,7 +4,7 @@ flow matching, that attends jointly to two CLIP encoders and a T5."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -28,7 +28,7 @@ class SD3(Latent):
     takes = "Stable Diffusion 3 (its transformer, two CLIP text encoders, a T5 or none, a VAE)"
     steps = 28
     guidance = 7.0
-    lengths = {"text_encoder_3": T5_LENGTH}  # noqa: RUF012
+    lengths: ClassVar = {"text_encoder_3": T5_LENGTH}
     caps = frozenset(Cap) - {Cap.CROSS_ATTN}  # text and picture attend to each other in one layer
 
     def __init__(self, pipe: Any):
@@ -38,9 +38,7 @@ class SD3(Latent):
     @staticmethod
     def drives(pipe: Any) -> bool:
         """Whether a pipeline has this family's parts."""
-        return (
-            parts_of(pipe).keys() >= PARTS and type(pipe.transformer).__name__ == "SD3Transformer2DModel"
-        )
+        return parts_of(pipe).keys() >= PARTS and type(pipe.transformer).__name__ == "SD3Transformer2DModel"
 
     def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:
         most = self.net.config.pos_embed_max_size * self.patch * self.factor

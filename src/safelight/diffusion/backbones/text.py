@@ -1,4 +1,4 @@
-"""One text encoder with its tokenizer: texts to padded tokens to hidden states, and the words that are cut."""
+"""One text encoder with its tokenizer: texts to hidden states, and the words that are cut."""
 
 from __future__ import annotations
 

@@ -96,14 +96,14 @@ def flux(embedded_guidance: bool = True, seed: int = 0) -> Any:
     """A live `FluxPipeline`: latents [b, 16, h, w], one token each 2 x 2, T5 of 512 tokens.
 
     Args:
-        embedded_guidance: whether the network is fed a guidance scale, as the `dev` model, or not (`schnell`).
+        embedded_guidance: whether the network is fed a guidance scale and the noise shifted by the size (as in
+            `dev`), or neither (`schnell`).
     """
-    shifted = {"shift": 3.0, "use_dynamic_shifting": True} if embedded_guidance else {"shift": 1.0}
     with _seeded(seed):
         names, pieces = tokenizer(), text.t5_tokenizer()
         pipe = diffusers.FluxPipeline(
             transformer=nets.flux(embedded_guidance),
-            scheduler=diffusers.FlowMatchEulerDiscreteScheduler(**shifted),
+            scheduler=diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=embedded_guidance),
             vae=nets.vae(16, scaling_factor=0.3611, shift_factor=0.1159),
             text_encoder=text.clip(names),
             tokenizer=names,

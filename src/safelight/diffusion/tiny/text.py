@@ -1,5 +1,7 @@
 """Tiny text encoders, and tokenizers made on the spot: one token a letter or mark."""
 
+# transformers gives the ids of special tokens many types:
+# pyright: reportArgumentType=false
 from __future__ import annotations
 
 from typing import Any
@@ -24,7 +26,7 @@ def tokenizer() -> CLIPTokenizer:
     return CLIPTokenizer(vocab={token: k for k, token in enumerate(tokens)}, merges=[], model_max_length=77)
 
 
-def clip(names: CLIPTokenizer, projection: bool = False) -> CLIPTextModel | CLIPTextModelWithProjection:
+def clip(names: CLIPTokenizer, projection: bool = False) -> Any:
     """Width 32; with `projection` it also gives a projected pooled text [b, 32]."""
     config = CLIPTextConfig(
         vocab_size=len(names),
@@ -42,7 +44,7 @@ def clip(names: CLIPTokenizer, projection: bool = False) -> CLIPTextModel | CLIP
 
 
 def t5_tokenizer() -> T5Tokenizer:
-    """T5's: a blank and its word's letters are tokens of equal score; ids of padding, end and unknown as T5's."""
+    """T5's: each word's blank and letters. Ids of padding, end and unknown as T5's."""
     pieces = ["<pad>", "</s>", "<unk>", "▁", *LETTERS]
     vocab: Any = [(piece, -2.0) for piece in pieces]
     return T5Tokenizer(vocab=vocab, extra_ids=0, model_max_length=512)
