@@ -3,6 +3,8 @@
 All make latents of half the picture's side. A picture of 16 x 16 pixels is enough.
 """
 
+# diffusers annotates parts that may be absent as if they were always there:
+# pyright: reportArgumentType=false
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -96,8 +98,8 @@ def flux(embedded_guidance: bool = True, seed: int = 0) -> Any:
     """A live `FluxPipeline`: latents [b, 16, h, w], one token each 2 x 2, T5 of 512 tokens.
 
     Args:
-        embedded_guidance: whether the network is fed a guidance scale and the noise shifted by the size (as in
-            `dev`), or neither (`schnell`).
+        embedded_guidance: whether the network is fed a guidance scale and the noise is shifted by the
+            picture's size (as in `dev`), or neither (as in `schnell`).
     """
     with _seeded(seed):
         names, pieces = tokenizer(), text.t5_tokenizer()
