@@ -144,7 +144,8 @@ def test_a_folder_of_another_family(family, tmp_path):
     assert live.sampling.solver == ("euler" if family == "sdxl" else "flow-match-euler")
     small = replace(live.sampling, steps=2, height=16, width=16)
     (one,), (two,) = (model.run(["a cat"], [0], (), small) for model in (live, saved))
-    assert torch.equal(one.latent, two.latent)
+    # Weights mapped from a file start at other addresses, and products of matrices round by address.
+    assert torch.allclose(one.latent, two.latent, rtol=1e-4, atol=1e-5)
     assert one.image is not None
 
 
@@ -182,19 +183,28 @@ def test_a_live_pipeline_is_not_rearranged(options):
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
-def test_weights_that_visit_for_one_layers_time_give_the_same_picture(family):
-    """The hooks of sequential offloading, with the CPU in the place of a GPU."""
+def test_networks_that_take_turns_give_the_same_picture(family):
+    """The hooks of offloading whole networks, with the CPU in the place of a GPU."""
     pipe = tiny.FAMILIES[family]()
     small = replace(load(pipe).sampling, steps=2, height=16, width=16)
     (plain,) = load(pipe).run(["a cat"], [0], (), small)
-    pipe.enable_sequential_cpu_offload(device="cpu")
+    pipe.enable_model_cpu_offload(device="cpu")
     offloaded = load(pipe)
-    assert offloaded.backbone.device.type == "cpu"
-    assert {Cap.WEIGHTS, Cap.GRAD}.isdisjoint(offloaded.caps)
+    assert Cap.WEIGHTS in offloaded.caps
     (picture,) = offloaded.run(["a cat"], [0], (), small)
     assert torch.equal(picture.latent, plain.latent)
     assert picture.image is not None
     assert picture.image.tolist() == plain.image.tolist()  # pyright: ignore[reportOptionalMemberAccess]
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_no_method_may_touch_weights_that_come_and_go_by_layer(family):
+    pipe = tiny.FAMILIES[family]()
+    before = load(pipe).caps
+    pipe.enable_sequential_cpu_offload(device="cpu")
+    offloaded = load(pipe)
+    assert before - offloaded.caps == {Cap.WEIGHTS, Cap.GRAD}
+    assert (offloaded.backbone.device.type, offloaded.backbone.dtype) == ("cpu", torch.float32)
 
 
 def test_tiles_are_pieces_of_the_same_picture(folder):

@@ -54,6 +54,7 @@ def test_without_guidance_they_are_refused(model):
     assert all(picture.image is not None for picture in model.run(PROMPTS, SEEDS, (), off))
 
 
+@pytest.mark.filterwarnings("ignore:.* is too long for the text encoder:UserWarning")  # published lists are
 @pytest.mark.parametrize("name", names("methods"))
 def test_every_method_gives_pictures_or_is_refused(model, name):
     try:
