@@ -122,11 +122,12 @@ def test_another_family_is_refused():
         load(inpainting)
 
 
-def test_the_refusal_names_every_family():
-    inpainting = tiny.sdxl()
-    inpainting.unet.register_to_config(in_channels=9)
-    with pytest.raises(BadInput, match=r"Diffusion 1 and 2 .*Diffusion XL.*Diffusion 3.*Flux\.1"):
-        load(inpainting)
+@pytest.mark.parametrize("change", [{"in_channels": 9}, {"time_cond_proj_dim": 256}])
+def test_networks_that_want_more_are_refused_with_the_name_of_every_family(change):
+    for pipe in (tiny.sd(), tiny.sdxl()):
+        pipe.unet.register_to_config(**change)
+        with pytest.raises(BadInput, match=r"Diffusion 1 and 2 .*Diffusion XL.*Diffusion 3.*Flux\.1"):
+            load(pipe)
 
 
 @pytest.mark.parametrize("family", ["sdxl", "sd3", "flux"])

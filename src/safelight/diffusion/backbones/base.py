@@ -23,6 +23,11 @@ def parts_of(pipe: Any) -> dict[str, Any]:
     return {name: part for name, part in getattr(pipe, "components", {}).items() if part is not None}
 
 
+def is_plain(unet: Any) -> bool:
+    """Whether a UNet takes latents alone (no mask) and is fed no guidance scale (as in LCM)."""
+    return unet.config.in_channels == 4 and unet.config.time_cond_proj_dim is None
+
+
 class Latent:
     """Drives a live pipeline's parts; shares its weights, changes nothing in it."""
 

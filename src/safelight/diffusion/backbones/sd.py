@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from safelight.core.nouns import Cond
-from safelight.diffusion.backbones.base import Latent, parts_of
+from safelight.diffusion.backbones.base import Latent, is_plain, parts_of
 
 PARTS = {"unet", "vae", "text_encoder", "tokenizer", "scheduler"}
 
@@ -29,7 +29,7 @@ class SD(Latent):
     def drives(pipe: Any) -> bool:
         """Whether a pipeline has this family's parts, one text encoder only, and plain latents as input."""
         parts = parts_of(pipe)
-        return parts.keys() >= PARTS and "text_encoder_2" not in parts and pipe.unet.config.in_channels == 4
+        return parts.keys() >= PARTS and "text_encoder_2" not in parts and is_plain(pipe.unet)
 
     def encode(self, texts: Sequence[str]) -> Cond:
         """The text encoder's last hidden states [b, 77, d]; texts are cut at its length (see `lost`)."""

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from safelight.core.nouns import Cond
-from safelight.diffusion.backbones.base import Latent, parts_of
+from safelight.diffusion.backbones.base import Latent, is_plain, parts_of
 
 PARTS = {"unet", "vae", "text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2", "scheduler"}
 
@@ -38,8 +38,7 @@ class SDXL(Latent):
         """Whether a pipeline has this family's parts, plain latents as input and sizes as conditioning."""
         if not parts_of(pipe).keys() >= PARTS:
             return False
-        config = pipe.unet.config
-        return config.in_channels == 4 and config.addition_embed_type == "text_time"
+        return is_plain(pipe.unet) and pipe.unet.config.addition_embed_type == "text_time"
 
     def encode(self, texts: Sequence[str]) -> Cond:
         """Tokens: both encoders' hidden states before their last layer [b, 77, d]. Pooled: the second's."""
