@@ -108,7 +108,8 @@ def sega(generator: Generator, rounds: int, cooldown: int | None) -> Pair:
 
 def retired(cls: Any, generator: Generator) -> Any:
     """One of diffusers' retired pipelines around the generator's parts."""
-    parts = {**generator.backbone.parts, "tokenizer": generator.backbone.tokenizer}  # pyright: ignore
+    text: Any = generator.backbone  # a Stable Diffusion
+    parts = {**generator.backbone.parts, "tokenizer": text.texts["text_encoder"].tokenizer}
     nothing = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     pipe = cls(**parts, scheduler=generator.solver(short(generator)).scheduler, **nothing)
     pipe.set_progress_bar_config(disable=True)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import inspect
 import json
 import shutil
+from dataclasses import replace
 from hashlib import sha256
 
 import diffusers
@@ -10,6 +12,7 @@ import pytest
 import torch
 
 from safelight.core.errors import BadInput, Damaged, UnknownName
+from safelight.core.nouns import Cap
 from safelight.diffusion import load as module
 from safelight.diffusion import tiny
 from safelight.diffusion.load import CHECKSUMS, SETTINGS, load
@@ -117,6 +120,104 @@ def test_another_family_is_refused():
     inpainting.unet = diffusers.UNet2DConditionModel(**{**inpainting.unet.config, "in_channels": 9})
     with pytest.raises(BadInput, match="StableDiffusionPipeline is of no family"):
         load(inpainting)
+
+
+@pytest.mark.parametrize("change", [{"in_channels": 9}, {"time_cond_proj_dim": 256}])
+def test_networks_that_want_more_are_refused_with_the_name_of_every_family(change):
+    for pipe in (tiny.sd(), tiny.sdxl()):
+        pipe.unet.register_to_config(**change)
+        with pytest.raises(BadInput, match=r"Diffusion 1 and 2 .*Diffusion XL.*Diffusion 3.*Flux\.1"):
+            load(pipe)
+
+
+@pytest.mark.parametrize("family", ["sdxl", "sd3", "flux"])
+def test_a_folder_of_another_family(family, tmp_path):
+    pipe = tiny.FAMILIES[family]()
+    pipe.save_pretrained(tmp_path)
+    live, saved = load(pipe), load(tmp_path, device="cpu")
+    assert saved.family == family
+    assert saved.sampling == live.sampling
+    called = inspect.signature(pipe.__call__).parameters
+    guidance = called["true_cfg_scale" if family == "flux" else "guidance_scale"].default
+    assert live.sampling.steps == called["num_inference_steps"].default
+    assert live.sampling.guidance == guidance
+    assert live.sampling.height == pipe.default_sample_size * pipe.vae_scale_factor
+    assert live.sampling.solver == ("euler" if family == "sdxl" else "flow-match-euler")
+    small = replace(live.sampling, steps=2, height=16, width=16)
+    (one,), (two,) = (model.run(["a cat"], [0], (), small) for model in (live, saved))
+    # Weights mapped from a file start at other addresses, and products of matrices round by address.
+    assert torch.allclose(one.latent, two.latent, rtol=1e-4, atol=1e-5)
+    assert one.image is not None
+
+
+def test_a_folder_says_what_guidance_its_network_is_fed(tmp_path):
+    tiny.flux().save_pretrained(tmp_path)
+    (tmp_path / SETTINGS).write_text('{"embedded_guidance": 2, "height": 32, "width": 32}')
+    model = load(tmp_path, device="cpu")
+    assert model.backbone.inputs == {"embedded_guidance": 2.0}
+    assert (model.sampling.height, model.sampling.guidance) == (32, 1.0)
+
+
+def test_a_folder_without_such_an_input_cannot_set_it(copy):
+    (copy / SETTINGS).write_text('{"embedded_guidance": 2}')
+    with pytest.raises(BadInput, match="embedded_guidance"):
+        load(copy)
+
+
+@pytest.mark.parametrize("offload", ["model", "sequential"])
+def test_offloading_needs_a_gpu_to_offload_from(folder, offload):
+    with pytest.raises(
+        BadInput, match=f"offload='{offload}' saves a GPU's memory, and the device is the CPU"
+    ):
+        load(folder, device="cpu", offload=offload)
+
+
+def test_unknown_offloading(folder):
+    with pytest.raises(BadInput, match="offload must be one of model, sequential, or None, got 'disk'"):
+        load(folder, offload="disk")  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("options", [{"offload": "model"}, {"vae_tiling": True}])
+def test_a_live_pipeline_is_not_rearranged(options):
+    with pytest.raises(BadInput, match="a live pipeline stays as it is"):
+        load(tiny.sd(), **options)
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_networks_that_take_turns_give_the_same_picture(family):
+    """The hooks of offloading whole networks, with the CPU in the place of a GPU."""
+    pipe = tiny.FAMILIES[family]()
+    small = replace(load(pipe).sampling, steps=2, height=16, width=16)
+    (plain,) = load(pipe).run(["a cat"], [0], (), small)
+    pipe.enable_model_cpu_offload(device="cpu")
+    offloaded = load(pipe)
+    assert Cap.WEIGHTS in offloaded.caps
+    (picture,) = offloaded.run(["a cat"], [0], (), small)
+    assert torch.equal(picture.latent, plain.latent)
+    assert picture.image is not None
+    assert picture.image.tolist() == plain.image.tolist()  # pyright: ignore[reportOptionalMemberAccess]
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_no_method_may_touch_weights_that_come_and_go_by_layer(family):
+    pipe = tiny.FAMILIES[family]()
+    before = load(pipe).caps
+    pipe.enable_sequential_cpu_offload(device="cpu")
+    offloaded = load(pipe)
+    assert before - offloaded.caps == {Cap.WEIGHTS, Cap.GRAD}
+    assert (offloaded.backbone.device.type, offloaded.backbone.dtype) == ("cpu", torch.float32)
+
+
+def test_tiles_are_pieces_of_the_same_picture(folder):
+    whole, tiled = load(folder, device="cpu"), load(folder, device="cpu", vae_tiling=True)
+    vae = tiled.backbone.parts["vae"]
+    assert vae.use_tiling  # pyright: ignore
+    assert vae.use_slicing  # pyright: ignore
+    large = replace(whole.sampling, steps=2, height=48, width=48)
+    (one,), (two,) = (model.run(["a cat"], [0], (), large) for model in (whole, tiled))
+    assert torch.equal(one.latent, two.latent)
+    assert two.image is not None
+    assert two.image.shape == (48, 48, 3)
 
 
 def test_unknown_dtype():

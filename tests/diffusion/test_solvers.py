@@ -6,13 +6,23 @@ import torch
 
 from safelight.core.errors import BadInput, UnknownName
 from safelight.diffusion import tiny
-from safelight.diffusion.solvers import DDIM, SOLVERS, Diffusers, draw, kind_of, name_of, solver
+from safelight.diffusion.solvers import (
+    DDIM,
+    SOLVERS,
+    Diffusers,
+    draw,
+    dynamic_shift,
+    kind_of,
+    name_of,
+    solver,
+)
 
 LIKE = diffusers.DDIMScheduler.from_config(tiny.SCHEDULE)
+FLOW = "flow-match-euler"
 
 
 @pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")  # KDPM2 calls numpy in an old way
-@pytest.mark.parametrize("name", [*SOLVERS, "KDPM2DiscreteScheduler"])
+@pytest.mark.parametrize("name", [*sorted(SOLVERS.keys() - {FLOW}), "KDPM2DiscreteScheduler"])
 @pytest.mark.parametrize("n", [1, 2, 7])
 def test_the_input_is_alpha_x0_plus_sigma_eps_all_the_way(name, n):
     """Steps with the exact epsilon of a known clean latent keep the network's input on the stated line."""
@@ -30,7 +40,49 @@ def test_the_input_is_alpha_x0_plus_sigma_eps_all_the_way(name, n):
     assert torch.allclose(x, clean, atol=0.15)  # DDIM and PNDM end at the first training step's noise, 0.029
 
 
-@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("n", [1, 2, 7])
+@pytest.mark.parametrize("shift", [{"shift": 1.0}, {"shift": 3.0}, {"use_dynamic_shifting": True}])
+def test_a_flow_is_on_its_line_all_the_way(n, shift):
+    """With the exact velocity eps - x0 the latent is alpha x0 + sigma eps at every level, x0 at the end."""
+    like = diffusers.FlowMatchEulerDiscreteScheduler(**shift)
+    steps = solver(name_of(like), n, like, schedule=dynamic_shift(like, 1024))
+    clean, eps = (draw([torch.Generator().manual_seed(seed)], (4, 8, 8), "cpu") for seed in (0, 1))
+    x = eps * steps.init_scale
+    for i in range(len(steps.timesteps)):
+        alpha, sigma = steps.alpha_sigma(i)
+        assert alpha + sigma == pytest.approx(1)
+        assert float(steps.timesteps[i]) == pytest.approx(1000 * sigma)
+        assert torch.allclose(steps.scale_input(x, i), alpha * clean + sigma * eps, atol=1e-5)
+        again = solver(name_of(like), n, like, schedule=dynamic_shift(like, 1024))
+        assert torch.allclose(again.add_noise(clean, eps, i), x, atol=1e-5)
+        x = steps.step(eps - clean, i, x, [torch.Generator()])[0]
+    assert torch.allclose(x, clean, atol=1e-5)
+
+
+def test_larger_pictures_shift_a_flow_towards_noise():
+    like = diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
+    assert dynamic_shift(like, 256) == {"mu": pytest.approx(0.5)}
+    assert dynamic_shift(like, 4096) == {"mu": pytest.approx(1.15)}
+    assert dynamic_shift(LIKE, 4096) == {}
+    small, large = (solver(FLOW, 8, like, schedule=dynamic_shift(like, tokens)) for tokens in (256, 4096))
+    assert all(large.alpha_sigma(i)[1] > small.alpha_sigma(i)[1] for i in range(1, 8))
+
+
+def test_flows_and_other_networks_do_not_share_solvers():
+    with pytest.raises(
+        BadInput, match=r"'ddim' does not fit a network that predicts flow; .* 'flow-match-euler'"
+    ):
+        solver("ddim", 5, diffusers.FlowMatchEulerDiscreteScheduler())
+    with pytest.raises(BadInput, match="'flow-match-euler' does not fit a network that predicts epsilon"):
+        solver(FLOW, 5, LIKE)
+
+
+def test_a_scheduler_that_cannot_take_the_familys_noise_levels_is_refused():
+    with pytest.raises(BadInput, match="FlowMatchHeunDiscreteScheduler cannot take this model's sigmas"):
+        Diffusers(diffusers.FlowMatchHeunDiscreteScheduler(), 5, schedule={"sigmas": [1.0] * 5})
+
+
+@pytest.mark.parametrize("name", sorted(SOLVERS.keys() - {FLOW}))
 def test_the_start_is_noise_at_the_first_level(name):
     steps = solver(name, 5, LIKE)
     noise = draw([torch.Generator().manual_seed(0)], (4, 8, 8), "cpu") * steps.init_scale

@@ -43,6 +43,7 @@ def configuration(task: Task, generator: Generator, bound: Bound, sampling: Samp
         "policy": {"name": bound.policy.name, "methods": methods, "checks": bound.policy.checks},
         "protocol": {
             **asdict(sampling),
+            **generator.backbone.inputs,
             "device": generator.backbone.device.type,
             "threads": torch.get_num_threads(),
         },

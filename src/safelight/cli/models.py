@@ -11,7 +11,10 @@ from safelight.cli.terminal import Flag, command, emit, show
 app = command("safelight models")
 
 FORMS = [
-    {"name": "FOLDER", "about": "a Stable Diffusion 1 or 2 in diffusers layout, safetensors"},
+    {
+        "name": "FOLDER",
+        "about": "a Stable Diffusion 1, 2, XL or 3 or a Flux.1 in diffusers layout, safetensors",
+    },
     {"name": "OWNER/NAME", "about": "the same from the hub, fetched once"},
 ]
 

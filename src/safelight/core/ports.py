@@ -24,6 +24,11 @@ class Backbone(Protocol):
     """The model's own diffusers scheduler: the noise schedule it was trained with."""
     factor: int
     """Pixels a side of one latent."""
+    steps: int
+    guidance: float
+    """How the family is usually sampled."""
+    inputs: dict[str, float]
+    """Numbers that the network is fed at every step besides its conditioning. They decide the bytes."""
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:
@@ -42,7 +47,15 @@ class Backbone(Protocol):
         ...
 
     def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:
-        """(c, h, w) for a picture of so many pixels."""
+        """(c, h, w) for a picture of so many pixels.
+
+        Raises:
+            BadInput: the family makes no pictures of this size.
+        """
+        ...
+
+    def schedule(self, n: int, height: int, width: int) -> Mapping[str, Any]:
+        """What the family tells its scheduler of a run, besides its `n` steps: noise levels, their shift."""
         ...
 
     def encode(self, texts: Sequence[str]) -> Cond:
@@ -50,7 +63,7 @@ class Backbone(Protocol):
         ...
 
     def lost(self, text: str) -> str:
-        """The end of `text` that `encode` cuts off; empty if it fits."""
+        """The end of `text` that none of the encoders reads; empty if one reads it all."""
         ...
 
     def predict(self, x: Float[Tensor, "b c h w"], t: Tensor, cond: Cond) -> Float[Tensor, "b c h w"]: ...

@@ -62,7 +62,7 @@ class Generator:
         """sha256 of the weights: of the files if there are any (one hash for all dtypes), else of tensors."""
         total = sha256()
         if self.folder is not None:
-            patterns = ["tokenizer/*", *(f"{part}/*.safetensors" for part in self.backbone.parts)]
+            patterns = ["tokenizer*/*", *(f"{part}/*.safetensors" for part in self.backbone.parts)]
             for path in sorted(path for pattern in patterns for path in self.folder.glob(pattern)):
                 with path.open("rb") as file:
                     total.update(f"{path.relative_to(self.folder).as_posix()} ".encode())
@@ -98,6 +98,8 @@ class Generator:
             )
         self._check(seeds, methods, sampling)
         asks = [_Ask.of(prompt, seed, methods, sampling) for prompt, seed in zip(prompts, seeds, strict=True)]
+        if sampling.guidance == 1 and any(ask.prompt.negative for ask in asks):
+            raise BadInput("guidance is 1: a negative text acts only above 1; raise guidance or leave it out")
         dropped = self._dropped(asks)
         pictures: list[Picture] = []
         with ExitStack() as edits, torch.no_grad():
@@ -112,15 +114,15 @@ class Generator:
 
     def solver(self, sampling: Sampling) -> Diffusers:
         """A fresh solver for one run of this model."""
-        return solver(sampling.solver, sampling.steps, self.backbone.scheduler, self.backbone.device)
+        model = self.backbone
+        schedule = model.schedule(sampling.steps, sampling.height, sampling.width)
+        return solver(sampling.solver, sampling.steps, model.scheduler, model.device, schedule)
 
     def _check(self, seeds: Sequence[int], methods: Sequence[Method], sampling: Sampling) -> None:
         for seed in seeds:
             if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
                 raise BadInput(f"a seed must be a whole number from 0 to 2**63 - 1, got {seed!r}")
-        for name in ("height", "width"):
-            if (value := getattr(sampling, name)) % self.backbone.factor:
-                raise BadInput(f"{name} must be a multiple of {self.backbone.factor}, got {value}")
+        self.backbone.latent_shape(sampling.height, sampling.width)
         if DTYPES[sampling.dtype] != self.backbone.dtype:
             raise BadInput(
                 f"'{self.name}' is not loaded in {sampling.dtype}: load it with dtype='{sampling.dtype}'"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import file_digest
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from diffusers import DiffusionPipeline
@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from transformers.utils import logging as transformers_logging
 
 from safelight.core.errors import BadInput, Damaged, UnknownName
+from safelight.core.ports import Backbone
 from safelight.diffusion.backbones import backbone
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.sampling import DTYPES, Sampling
@@ -24,12 +25,21 @@ from safelight.diffusion.solvers import name_of
 
 MINIATURE = Path(__file__).parent.parent / "miniature" / "weights"
 SETTINGS = "safelight.json"
-"""In a model's folder: its `Sampling` defaults, and `judges`, the names of judges made for its pictures."""
+"""In a model's folder: its `Sampling` defaults, its backbone's `inputs` (Flux: `embedded_guidance`), and
+`judges`, the names of judges made for its pictures."""
+OFFLOADS = {"model": "enable_model_cpu_offload", "sequential": "enable_sequential_cpu_offload"}
 CHECKSUMS = "checksums.json"
 """In a model's folder: {relative path: sha256}."""
 
 
-def load(model: str | Path | Any = "miniature", device: str = "auto", dtype: str | None = None) -> Generator:
+def load(
+    model: str | Path | Any = "miniature",
+    device: str = "auto",
+    dtype: str | None = None,
+    *,
+    offload: Literal["model", "sequential"] | None = None,
+    vae_tiling: bool = False,
+) -> Generator:
     """A model ready to sample.
 
     Args:
@@ -37,6 +47,9 @@ def load(model: str | Path | Any = "miniature", device: str = "auto", dtype: str
             whose parts are shared and stay where they are.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto": the best there is.
         dtype: "float32", "bfloat16" or "float16"; by default what the folder says, else float32.
+        offload: keep the weights in main memory and bring to the device one network at a time ("model"), or
+            one layer at a time ("sequential": least memory, very slow, and no method may touch weights).
+        vae_tiling: decode one picture at a time, in tiles: less memory, seams in principle.
 
     Raises:
         UnknownName, BadInput: there is no such model, or it is of a family that safelight cannot drive.
@@ -45,7 +58,14 @@ def load(model: str | Path | Any = "miniature", device: str = "auto", dtype: str
     if dtype is not None and dtype not in DTYPES:
         raise BadInput(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     if not isinstance(model, str | Path):
+        if offload is not None or vae_tiling:
+            raise BadInput("a live pipeline stays as it is: switch on its own offloading or tiling before")
         return _live(model)
+    device = best_device() if device == "auto" else device
+    if offload not in (None, *OFFLOADS):
+        raise BadInput(f"offload must be one of {', '.join(OFFLOADS)}, or None, got {offload!r}")
+    if offload is not None and torch.device(device).type == "cpu":
+        raise BadInput(f"offload='{offload}' saves a GPU's memory, and the device is the CPU: leave it out")
     folder = _folder(str(model))
     verify(folder)
     settings = _json(folder / SETTINGS) if (folder / SETTINGS).exists() else {}
@@ -62,14 +82,21 @@ def load(model: str | Path | Any = "miniature", device: str = "auto", dtype: str
             )
         except (OSError, ValueError, KeyError) as error:
             raise Damaged(f"the model in {folder} does not load: {error}") from error
-    model_backbone = backbone(pipe.to(best_device() if device == "auto" else device))
-    height, width = model_backbone.size
-    own = Sampling(solver=name_of(pipe.scheduler), height=height, width=width)
+    if offload is None:
+        pipe.to(device)
+    else:
+        getattr(pipe, OFFLOADS[offload])(device=device)
+    driven = backbone(pipe)
+    if vae_tiling:
+        pipe.vae.enable_tiling()
+        pipe.vae.enable_slicing()
+    for name in driven.inputs.keys() & settings.keys():
+        driven.inputs[name] = float(settings.pop(name))
     try:
-        sampling = replace(own, **settings | {"dtype": dtype})
+        sampling = replace(_usual(driven), **settings | {"dtype": dtype})
     except TypeError as error:
         raise BadInput(f"{folder / SETTINGS}: {error}") from error
-    return Generator(str(model), model_backbone, sampling, judges, folder)
+    return Generator(str(model), driven, sampling, judges, folder)
 
 
 def best_device() -> str:
@@ -127,10 +154,20 @@ def _folder(model: str) -> Path:
 
 def _live(pipe: Any) -> Generator:
     driven = backbone(pipe)
+    return Generator(type(pipe).__name__, driven, _usual(driven))
+
+
+def _usual(driven: Backbone) -> Sampling:
+    """How diffusers' pipeline of this family samples by default, with the model's own scheduler."""
     height, width = driven.size
-    dtype = str(driven.dtype).removeprefix("torch.")
-    sampling = Sampling(solver=name_of(pipe.scheduler), height=height, width=width, dtype=dtype)
-    return Generator(type(pipe).__name__, driven, sampling)
+    return Sampling(
+        solver=name_of(driven.scheduler),
+        steps=driven.steps,
+        guidance=driven.guidance,
+        height=height,
+        width=width,
+        dtype=str(driven.dtype).removeprefix("torch."),
+    )
 
 
 def _json(path: Path) -> dict[str, Any]:

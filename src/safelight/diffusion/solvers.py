@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import diffusers
@@ -20,32 +21,42 @@ SOLVERS: dict[str, Any] = {
     "dpm++": diffusers.DPMSolverMultistepScheduler,
     "euler": diffusers.EulerDiscreteScheduler,
     "euler-a": diffusers.EulerAncestralDiscreteScheduler,
+    "flow-match-euler": diffusers.FlowMatchEulerDiscreteScheduler,
     "heun": diffusers.HeunDiscreteScheduler,
     "pndm": diffusers.PNDMScheduler,
     "unipc": diffusers.UniPCMultistepScheduler,
 }
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 KINDS: dict[str, Kind] = {"epsilon": "epsilon", "v_prediction": "v", "flow_prediction": "flow"}
 
 
-def solver(name: str, n: int, like: Any, device: torch.device | str = "cpu") -> Diffusers:
+def solver(
+    name: str, n: int, like: Any, device: torch.device | str = "cpu", schedule: Mapping[str, Any] = EMPTY
+) -> Diffusers:
     """A fresh solver with the noise schedule of the scheduler `like`.
 
     Args:
         name: one of `SOLVERS`, or what `name_of(like)` says: then `like`'s own settings hold.
         n: steps asked for, 1 to the number of training steps. PNDM makes one more, Heun almost twice as many.
+        schedule: what `Backbone.schedule` says of the run.
     """
     if not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= like.config.num_train_timesteps:
         raise BadInput(f"steps must be a whole number from 1 to {like.config.num_train_timesteps}, got {n!r}")
     if name == name_of(like):
-        return Diffusers(type(like).from_config(like.config), n, device)
+        return Diffusers(type(like).from_config(like.config), n, device, schedule)
     if name not in SOLVERS:
         raise UnknownName("solver", name, {*SOLVERS, name_of(like)})
     scheduler = SOLVERS[name].from_config(like.config)
+    if "flow" in (kind_of(scheduler), kind_of(like)):
+        raise BadInput(
+            f"the solver '{name}' does not fit a network that predicts {kind_of(like)}; "
+            f"use the model's own, '{name_of(like)}'"
+        )
     if (
         "clip_sample" in scheduler.config
     ):  # clipping to [-1, 1] is for pixels; a config without the word means it
         scheduler.register_to_config(clip_sample=False)
-    return Diffusers(scheduler, n, device)
+    return Diffusers(scheduler, n, device, schedule)
 
 
 def name_of(scheduler: Any) -> str:
@@ -62,6 +73,18 @@ def kind_of(scheduler: Any) -> Kind:
     return KINDS[predicts]
 
 
+def dynamic_shift(scheduler: Any, tokens: int) -> dict[str, float]:
+    """mu of a flow scheduler that shifts its noise levels by the picture's size: linear in its number of
+    tokens, as the pipelines of Stable Diffusion 3 and Flux have it; nothing for other schedulers."""
+    config = scheduler.config
+    if not config.get("use_dynamic_shifting", False):
+        return {}
+    low, high = config.get("base_image_seq_len", 256), config.get("max_image_seq_len", 4096)
+    base, most = config.get("base_shift", 0.5), config.get("max_shift", 1.15)
+    slope = (most - base) / (high - low)
+    return {"mu": tokens * slope + (base - slope * low)}
+
+
 def draw(
     rngs: Sequence[Generator], shape: tuple[int, ...], device: torch.device | str
 ) -> Float[Tensor, "b c h w"]:
@@ -72,12 +95,23 @@ def draw(
 class Diffusers:
     """Any diffusers scheduler of an alpha-sigma process as a `Solver`. It has memory: one run each."""
 
-    def __init__(self, scheduler: Any, n: int, device: torch.device | str = "cpu"):
+    def __init__(
+        self,
+        scheduler: Any,
+        n: int,
+        device: torch.device | str = "cpu",
+        schedule: Mapping[str, Any] = EMPTY,
+    ):
         knows = hasattr(scheduler, "sigmas") or hasattr(scheduler, "alphas_cumprod")
         if not knows or "sigma_data" in scheduler.config:  # EDM scales its input in a way of its own
             name = type(scheduler).__name__
             raise BadInput(f"{name} is no alpha-sigma process; use one of {', '.join(SOLVERS)}")
-        scheduler.set_timesteps(n, device=device)
+        if unknown := schedule.keys() - inspect.signature(scheduler.set_timesteps).parameters.keys():
+            raise BadInput(
+                f"{type(scheduler).__name__} cannot take this model's {' and '.join(sorted(unknown))}; "
+                "give the model FlowMatchEulerDiscreteScheduler"
+            )
+        scheduler.set_timesteps(n, device=device, **schedule)
         self.scheduler = scheduler
         self.timesteps: Tensor = scheduler.timesteps
         self.init_scale = float(scheduler.init_noise_sigma) if hasattr(scheduler, "init_noise_sigma") else 1.0

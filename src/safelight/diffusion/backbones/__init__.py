@@ -6,14 +6,20 @@ from typing import Any
 
 from safelight.core.errors import BadInput
 from safelight.core.ports import Backbone
+from safelight.diffusion.backbones.flux import Flux
 from safelight.diffusion.backbones.sd import SD
+from safelight.diffusion.backbones.sd3 import SD3
+from safelight.diffusion.backbones.sdxl import SDXL
+
+FAMILIES = (SD, SDXL, SD3, Flux)
 
 
 def backbone(pipe: Any) -> Backbone:
     """The backbone of a diffusers pipeline, by the parts it has."""
-    if SD.drives(pipe):
-        return SD(pipe)
+    for family in FAMILIES:
+        if family.drives(pipe):
+            return family(pipe)
     raise BadInput(
-        f"{type(pipe).__name__} is of no family that safelight can drive; it drives Stable Diffusion 1 and 2 "
-        "(a UNet with 4 latent channels, one CLIP text encoder, a VAE)"
+        f"{type(pipe).__name__} is of no family that safelight can drive; it drives "
+        + "; ".join(family.takes for family in FAMILIES)
     )
