@@ -1,0 +1,209 @@
+"""The second door's lower half: the methods inside of a deployer's own diffusers pipeline.
+
+While the door is open, the pipeline's denoising network works for its runs only, and refuses everybody else:
+a plain call of the pipeline, of another one that shares the network, and of the network itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextvars import ContextVar
+from threading import Lock
+from typing import Any, Self
+from weakref import WeakSet
+
+from diffusers import (
+    StableDiffusionControlNetPipeline,
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionInpaintPipeline,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
+from torch import nn
+
+from safelight.core.compose import exclusive, refusals
+from safelight.core.errors import BadInput, Refused
+from safelight.core.method import Method
+from safelight.core.nouns import Cap, Cond, Prompt
+from safelight.core.ports import Backbone
+from safelight.diffusion.backbones.sd import PARTS, SD
+from safelight.diffusion.guard_run import Family, Run
+from safelight.diffusion.solvers import check
+
+
+class StableDiffusion:
+    """Stable Diffusion 1 and 2, their inpainting networks with nine channels included."""
+
+    parts = PARTS
+    pipelines = (
+        StableDiffusionPipeline,
+        StableDiffusionImg2ImgPipeline,
+        StableDiffusionInpaintPipeline,
+        StableDiffusionControlNetPipeline,
+    )
+
+    def backbone(self, pipe: Any) -> Backbone:
+        return SD(pipe)
+
+    def arguments(self, cond: Cond) -> dict[str, Any]:
+        return {"encoder_hidden_states": cond.tokens["text_encoder"]}
+
+    def encoded(self, given: tuple, change: Callable[[str, Cond], Cond]) -> tuple:
+        return tuple(
+            states if states is None else change(row, Cond({"text_encoder": states})).tokens["text_encoder"]
+            for row, states in zip(("prompt", "uncond"), given, strict=True)
+        )
+
+
+FAMILIES: tuple[Family, ...] = (StableDiffusion(),)
+_guarded: WeakSet[nn.Module] = WeakSet()
+"""The networks behind an open door."""
+_entering = Lock()
+_turn: ContextVar[object] = ContextVar("turn", default=None)
+"""For whom a network may work in this thread: a `Run`, a `Door` (safelight's own loop), or nobody."""
+
+
+class Door:
+    """A live pipeline whose network works under methods, for the length of a `with` block.
+
+    Attributes:
+        name, family, caps, judges: what `Policy.bind` must know of a generator.
+
+    Raises:
+        BadInput: the pipeline is of no class whose guidance is known, lacks a part, or has a network or a
+            scheduler that cannot be used.
+        Refused: on entering: its network is behind another door.
+    """
+
+    judges: Sequence[str] = ()
+
+    def __init__(self, pipe: Any):
+        self._family = _family_of(pipe)
+        if lacking := sorted(part for part in self._family.parts if getattr(pipe, part, None) is None):
+            raise BadInput(f"this {type(pipe).__name__} has no {', '.join(lacking)}: load it whole")
+        check(pipe.scheduler)
+        self.pipe, self.net = pipe, _network(pipe)
+        quantised = getattr(self.net, "hf_quantizer", None) is not None
+        self.name = ("quantised " if quantised else "") + type(pipe).__name__
+        backbone = self._family.backbone(pipe)
+        self.family = backbone.family
+        # Pipelines run without gradients; quantised weights cannot be changed and restored bit for bit.
+        self.caps = backbone.caps - {Cap.GRAD} - ({Cap.WEIGHTS} if quantised else frozenset())
+        self._busy = Lock()
+        self._hooks: list[Any] = []
+
+    def __enter__(self) -> Self:
+        with _entering:
+            if self.net in _guarded:
+                raise Refused(["this network is guarded already: leave that block first"])
+            _guarded.add(self.net)
+        self._hooks = [
+            self.net.register_forward_pre_hook(self._ask, with_kwargs=True),
+            self.net.register_forward_hook(self._answer),
+        ]
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self._busy:  # a run in another thread ends first, and does not lose its hooks half-way
+            for hook in self._hooks:
+                hook.remove()
+            self._hooks = []
+            _guarded.discard(self.net)
+
+    def check(self, methods: Sequence[Method]) -> None:
+        """Raises Refused with every reason why methods cannot work here."""
+        problems = [f"'{method.name}': {why}" for method in methods for why in refusals(type(method), self)]
+        if problems := problems + exclusive(methods):
+            raise Refused(problems)
+
+    @contextmanager
+    def run(self, prompts: Sequence[Prompt], n: int, methods: Sequence[Method]) -> Iterator[Run]:
+        """The length of one call of the pipeline, with `run.texts` and n pictures a prompt.
+
+        Raises:
+            Refused: the methods cannot work here; another run is at work; the block has ended; or the
+                pipeline did without the network: then nothing that it gave was guarded.
+        """
+        if not self._busy.acquire(blocking=False):
+            raise Refused(["this pipeline is at work in another call; one at a time"])
+        try:
+            if not self._hooks:
+                raise Refused(["the block in which this pipeline was guarded has ended: guard it again"])
+            if _network(self.pipe) is not self.net:
+                raise Refused(["the pipeline has another network than when it was guarded: guard it again"])
+            self.check(methods)
+            with ExitStack() as stack:
+                run = Run(self._family, self.pipe, prompts, n, methods)
+                for method in methods:
+                    stack.enter_context(method.edit(run.backbone))
+                run.encode()
+                stack.enter_context(_in_place_of(self.pipe, "encode_prompt", run.encode_prompt))
+                stack.enter_context(_turn_of(run))
+                yield run
+            if run.i is None:
+                raise Refused(["the pipeline gave pictures without asking its network: nothing was guarded"])
+        finally:
+            self._busy.release()
+
+    def own(self) -> AbstractContextManager[None]:
+        """The length of a repair, in which the network works for safelight's own loop."""
+        return _turn_of(self)
+
+    def _ask(self, net: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        turn = _turn.get()
+        if turn is self:
+            return args, kwargs
+        if not isinstance(turn, Run) or turn.pipe is not self.pipe:
+            raise Refused(["this network is guarded: call what `guard` gave you instead of the pipeline"])
+        return turn.ask(args, kwargs)
+
+    def _answer(self, net: nn.Module, args: tuple, out: Any) -> Any:
+        turn = _turn.get()
+        return turn.answer(out) if isinstance(turn, Run) else out
+
+
+def _family_of(pipe: Any) -> Family:
+    """By the code of the pipeline's call: a subclass with a loop of its own may guide in another way."""
+    call = getattr(type(pipe), "__call__", None)
+    for family in FAMILIES:
+        if any(call is known.__call__ for known in family.pipelines):
+            return family
+    known = ", ".join(cls.__name__ for family in FAMILIES for cls in family.pipelines)
+    raise BadInput(f"{type(pipe).__name__} cannot be guarded: its guidance is not known; known: {known}")
+
+
+def _network(pipe: Any) -> nn.Module:
+    """The denoising network, if its calls can be hooked."""
+    net = pipe.unet
+    if hasattr(net, "_orig_mod") or getattr(net, "_compiled_call_impl", None) is not None:
+        raise BadInput(
+            "the pipeline's unet is compiled for one batch, and guarding adds rows to it: give the pipeline "
+            "the network as it was before torch.compile"
+        )
+    if not isinstance(net, UNet2DConditionModel):
+        raise BadInput(f"the pipeline's unet is a {type(net).__name__}; it must be a UNet2DConditionModel")
+    return net
+
+
+@contextmanager
+def _turn_of(who: object) -> Iterator[None]:
+    token = _turn.set(who)
+    try:
+        yield
+    finally:
+        _turn.reset(token)
+
+
+@contextmanager
+def _in_place_of(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Another attribute of an object for a while."""
+    before = vars(owner).copy()
+    vars(owner)[name] = value
+    try:
+        yield
+    finally:
+        if name in before:
+            vars(owner)[name] = before[name]
+        else:
+            del vars(owner)[name]
