@@ -166,9 +166,7 @@ class Generator:
         return [
             Picture(pixels[j], x[j], ask.seed, said[j], ms)
             if sound[j]
-            else Picture(
-                None, x[j], ask.seed, said[j], ms, "failed", "the latent or the image is not finite"
-            )
+            else Picture(None, x[j], ask.seed, said[j], ms, "failed", "the latent or the image is not finite")
             for j, ask in enumerate(asks)
         ]
 

@@ -165,10 +165,10 @@ class Door:
 
 def _family_of(pipe: Any) -> Family:
     """By the code of the pipeline's call: a subclass with a loop of its own may guide in another way."""
-    call = getattr(type(pipe), "__call__", None)
     for family in FAMILIES:
-        if any(call is known.__call__ for known in family.pipelines):
-            return family
+        for known in family.pipelines:
+            if isinstance(pipe, known) and type(pipe).__call__ is known.__call__:
+                return family
     known = ", ".join(cls.__name__ for family in FAMILIES for cls in family.pipelines)
     raise BadInput(f"{type(pipe).__name__} cannot be guarded: its guidance is not known; known: {known}")
 

@@ -122,8 +122,8 @@ class Run:
     def answer(self, out: tuple) -> tuple:
         """u', p' in the place of the predictions of all rows.
 
-        Both are the guided prediction: then the pipeline's guidance adds exact zeros. A pipeline that rescales
-        its result to the spread of p (`guidance_rescale`) needs p itself, and u' = (s p - guided) / (s - 1).
+        Both are the guided prediction: then the pipeline's guidance adds exact zeros. To rescale its result to
+        the spread of p (`guidance_rescale`) a pipeline needs p itself; then u' = (s p - guided) / (s - 1).
         """
         if not self.guides:
             return out
