@@ -7,7 +7,7 @@ a plain call of the pipeline, of another one that shares the network, and of the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from threading import Lock
 from typing import Any, Self
@@ -29,6 +29,7 @@ from safelight.core.nouns import Cap, Cond, Prompt
 from safelight.core.ports import Backbone
 from safelight.diffusion.backbones.sd import PARTS, SD
 from safelight.diffusion.guard_run import Family, Run
+from safelight.diffusion.load import live
 from safelight.diffusion.solvers import check
 
 
@@ -69,6 +70,7 @@ class Door:
 
     Attributes:
         name, family, caps, judges: what `Policy.bind` must know of a generator.
+        generator: safelight's own loop over the pipeline's parts; within `own` it can repair a picture.
 
     Raises:
         BadInput: the pipeline is of no class whose guidance is known, lacks a part, or has a network or a
@@ -87,6 +89,7 @@ class Door:
         quantised = getattr(self.net, "hf_quantizer", None) is not None
         self.name = ("quantised " if quantised else "") + type(pipe).__name__
         backbone = self._family.backbone(pipe)
+        self.generator = live(pipe, backbone)
         self.family = backbone.family
         # Pipelines run without gradients; quantised weights cannot be changed and restored bit for bit.
         self.caps = backbone.caps - {Cap.GRAD} - ({Cap.WEIGHTS} if quantised else frozenset())
@@ -129,7 +132,9 @@ class Door:
             raise Refused(["this pipeline is at work in another call; one at a time"])
         try:
             if not self._hooks:
-                raise Refused(["the block in which this pipeline was guarded has ended: guard it again"])
+                raise Refused(
+                    ["a guarded pipeline works inside of its block only: `with guard(pipe) as guarded`"]
+                )
             if _network(self.pipe) is not self.net:
                 raise Refused(["the pipeline has another network than when it was guarded: guard it again"])
             self.check(methods)
@@ -146,9 +151,11 @@ class Door:
         finally:
             self._busy.release()
 
-    def own(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def own(self) -> Iterator[None]:
         """The length of a repair, in which the network works for safelight's own loop."""
-        return _turn_of(self)
+        with self._busy, _turn_of(self):
+            yield
 
     def _ask(self, net: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         turn = _turn.get()

@@ -18,7 +18,7 @@ from safelight.core.method import Method, hooks
 from safelight.core.nouns import Cond, Moment, Prompt
 from safelight.core.ports import Backbone
 from safelight.diffusion.denoise import active_rows, guide
-from safelight.diffusion.rows import condition, embedded, reports, rows
+from safelight.diffusion.rows import condition, dropped, embedded, reports, rows
 from safelight.diffusion.solvers import levels
 
 
@@ -49,7 +49,8 @@ class Family(Protocol):
 class Run:
     """The pictures of one call, the rows they need, and where in the solver's iterations the pipeline is.
 
-    texts: `prompt` and `negative_prompt` for the pipeline, one a prompt. prompts: one a picture.
+    texts: `prompt` and `negative_prompt` for the pipeline, one a prompt. dropped: the end of each prompt that
+    the text encoder does not see. prompts: one a picture.
     i: the next iteration; None before the first.
     """
 
@@ -68,6 +69,7 @@ class Run:
                 named["uncond"] if isinstance(named["uncond"], str) else "" for named in asked
             ],
         }
+        self.dropped = dropped(self.backbone, prompts, asked)
         self.prompts = [prompt for prompt in prompts for _ in range(n)]
         self.asked = [named for named in asked for _ in range(n)]
         self.states = [method.start() for method in methods]
@@ -122,8 +124,8 @@ class Run:
     def answer(self, out: tuple) -> tuple:
         """u', p' in the place of the predictions of all rows.
 
-        Both are the guided prediction: then the pipeline's guidance adds exact zeros. To rescale its result to
-        the spread of p (`guidance_rescale`) a pipeline needs p itself; then u' = (s p - guided) / (s - 1).
+        Both are the guided prediction: then the pipeline's guidance adds exact zeros. To rescale its result
+        to the spread of p (`guidance_rescale`) a pipeline needs p itself; then u' = (s p - guided) / (s - 1).
         """
         if not self.guides:
             return out

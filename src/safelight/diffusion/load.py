@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from transformers.utils import logging as transformers_logging
 
 from safelight.core.errors import BadInput, Damaged, UnknownName
+from safelight.core.ports import Backbone
 from safelight.diffusion.backbones import backbone
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.sampling import DTYPES, Sampling
@@ -45,7 +46,7 @@ def load(model: str | Path | Any = "miniature", device: str = "auto", dtype: str
     if dtype is not None and dtype not in DTYPES:
         raise BadInput(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     if not isinstance(model, str | Path):
-        return _live(model)
+        return live(model, backbone(model))
     folder = _folder(str(model))
     verify(folder)
     settings = _json(folder / SETTINGS) if (folder / SETTINGS).exists() else {}
@@ -125,8 +126,8 @@ def _folder(model: str) -> Path:
             raise BadInput(f"'{model}' is no folder here, and the hub did not give it: {error}") from error
 
 
-def _live(pipe: Any) -> Generator:
-    driven = backbone(pipe)
+def live(pipe: Any, driven: Backbone) -> Generator:
+    """A generator of a live pipeline's own parts, which the backbone drives."""
     height, width = driven.size
     dtype = str(driven.dtype).removeprefix("torch.")
     sampling = Sampling(solver=name_of(pipe.scheduler), height=height, width=width, dtype=dtype)
