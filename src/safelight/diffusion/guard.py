@@ -132,9 +132,7 @@ class Door:
             raise Refused(["this pipeline is at work in another call; one at a time"])
         try:
             if not self._hooks:
-                raise Refused(
-                    ["a guarded pipeline works inside of its block only: `with guard(pipe) as guarded`"]
-                )
+                raise Refused(["a guarded pipeline works inside of its block only: with guard(pipe) as it"])
             if _network(self.pipe) is not self.net:
                 raise Refused(["the pipeline has another network than when it was guarded: guard it again"])
             self.check(methods)

@@ -31,8 +31,8 @@ from safelight.policies import Bound, Policy
 from safelight.store import Store
 
 OURS = {
-    "output_type": "pictures leave as PIL images after their checks, and a latent could be decoded past them; "
-    "for pixels take np.asarray(picture.image)",
+    "output_type": "pictures leave as PIL images after their checks, and a latent could be decoded past "
+    "them; for pixels take np.asarray(picture.image)",
     "return_dict": "a guarded call returns a safelight result: pictures with their decisions",
     "callback": "it is handed latents, which could be decoded past the checks; take callback_on_step_end",
 }
@@ -47,7 +47,7 @@ def guard(
     judges: Mapping[str, Judge] | None = None,
     store: Store | None = None,
 ) -> Live:
-    """A live pipeline under a policy: `with guard(pipe, "general") as guarded: result = guarded(prompt, ...)`.
+    """A live pipeline under a policy: `with guard(pipe, "general") as guarded: guarded(prompt, ...)`.
 
     Inside the block only `guarded` makes pictures: the pipeline itself, and any other one that shares its
     denoising network, refuses. Afterwards the pipeline is as it was before.
@@ -177,8 +177,8 @@ def _settings(pipe: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     seen = given.get("callback_on_step_end_tensor_inputs", getattr(callback, "tensor_inputs", []))
     if seen:
         problems.append(
-            f"a callback that is handed {', '.join(seen)} could decode pictures past the checks; to follow or "
-            "interrupt a run take callback_on_step_end_tensor_inputs=[]"
+            f"a callback that is handed {', '.join(seen)} could decode pictures past the checks; to follow "
+            "or interrupt a run take callback_on_step_end_tensor_inputs=[]"
         )
     if problems:
         raise Refused(problems)
@@ -204,7 +204,7 @@ def _noise(
     """One generator a picture: its noise does not hang on its neighbours; and the asks with their seeds."""
     if given is None:
         return list(asked), [torch.Generator().manual_seed(ask.seed) for ask in asked]
-    rngs = [given] if isinstance(given, torch.Generator) else list(given)
+    rngs = list(given) if isinstance(given, Sequence) else [given]
     if len(rngs) != len(asked):
         raise BadInput(f"{len(rngs)} generators for {len(asked)} pictures: give one for each, or a seed")
     return [replace(ask, seed=rng.initial_seed()) for ask, rng in zip(asked, rngs, strict=True)], rngs
@@ -218,9 +218,9 @@ def _flagged(ask: Ask) -> Ask:
 
 def _pixels(image: np.ndarray | Image.Image) -> np.ndarray | None:
     """8-bit RGB [h, w, 3], as diffusers rounds them; None if a value is not finite."""
-    if isinstance(image, Image.Image):
-        return np.asarray(image.convert("RGB"))
-    return (image * 255).round().astype(np.uint8) if np.isfinite(image).all() else None
+    if isinstance(image, np.ndarray):
+        return (image * 255).round().astype(np.uint8) if np.isfinite(image).all() else None
+    return np.asarray(image.convert("RGB"))
 
 
 def _plain(pipe: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
