@@ -107,7 +107,7 @@ def test_a_refused_prompt_is_never_encoded_and_alone_never_sampled(pipe, stop, m
     )
     with guard(pipe, RESEARCH) as guarded:
         guarded([STOPPED, "a dog"], **FAST)
-        assert read == [["", "a dog"]]
+        assert read == [["a dog", "a dog"]]
         guarded(STOPPED, **FAST)
     assert len(read) == 1
 

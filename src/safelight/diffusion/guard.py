@@ -6,58 +6,27 @@ a plain call of the pipeline, of another one that shares the network, and of the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
+from functools import cached_property
 from threading import Lock
 from typing import Any, Self
 from weakref import WeakSet
 
-from diffusers import (
-    StableDiffusionControlNetPipeline,
-    StableDiffusionImg2ImgPipeline,
-    StableDiffusionInpaintPipeline,
-    StableDiffusionPipeline,
-    UNet2DConditionModel,
-)
+from diffusers import UNet2DConditionModel
 from torch import nn
 
 from safelight.core.compose import exclusive, refusals
 from safelight.core.errors import BadInput, Refused
 from safelight.core.method import Method
-from safelight.core.nouns import Cap, Cond, Prompt
-from safelight.core.ports import Backbone
-from safelight.diffusion.backbones.sd import PARTS, SD
-from safelight.diffusion.guard_run import Family, Run
+from safelight.core.nouns import Cap, Prompt
+from safelight.diffusion.generator import Generator
+from safelight.diffusion.guard_families import family_of
+from safelight.diffusion.guard_run import Run
 from safelight.diffusion.load import live
 from safelight.diffusion.solvers import check
 
-
-class StableDiffusion:
-    """Stable Diffusion 1 and 2, their inpainting networks with nine channels included."""
-
-    parts = PARTS
-    pipelines = (
-        StableDiffusionPipeline,
-        StableDiffusionImg2ImgPipeline,
-        StableDiffusionInpaintPipeline,
-        StableDiffusionControlNetPipeline,
-    )
-
-    def backbone(self, pipe: Any) -> Backbone:
-        return SD(pipe)
-
-    def arguments(self, cond: Cond) -> dict[str, Any]:
-        return {"encoder_hidden_states": cond.tokens["text_encoder"]}
-
-    def encoded(self, given: tuple, change: Callable[[str, Cond], Cond]) -> tuple:
-        return tuple(
-            states if states is None else change(row, Cond({"text_encoder": states})).tokens["text_encoder"]
-            for row, states in zip(("prompt", "uncond"), given, strict=True)
-        )
-
-
-FAMILIES: tuple[Family, ...] = (StableDiffusion(),)
 _guarded: WeakSet[nn.Module] = WeakSet()
 """The networks behind an open door."""
 _entering = Lock()
@@ -70,7 +39,6 @@ class Door:
 
     Attributes:
         name, family, caps, judges: what `Policy.bind` must know of a generator.
-        generator: safelight's own loop over the pipeline's parts; within `own` it can repair a picture.
 
     Raises:
         BadInput: the pipeline is of no class whose guidance is known, lacks a part, or has a network or a
@@ -81,7 +49,7 @@ class Door:
     judges: Sequence[str] = ()
 
     def __init__(self, pipe: Any):
-        self._family = _family_of(pipe)
+        self._family = family_of(pipe)
         if lacking := sorted(part for part in self._family.parts if getattr(pipe, part, None) is None):
             raise BadInput(f"this {type(pipe).__name__} has no {', '.join(lacking)}: load it whole")
         check(pipe.scheduler)
@@ -89,12 +57,16 @@ class Door:
         quantised = getattr(self.net, "hf_quantizer", None) is not None
         self.name = ("quantised " if quantised else "") + type(pipe).__name__
         backbone = self._family.backbone(pipe)
-        self.generator = live(pipe, backbone)
         self.family = backbone.family
         # Pipelines run without gradients; quantised weights cannot be changed and restored bit for bit.
         self.caps = backbone.caps - {Cap.GRAD} - ({Cap.WEIGHTS} if quantised else frozenset())
         self._busy = Lock()
         self._hooks: list[Any] = []
+
+    @cached_property
+    def generator(self) -> Generator:
+        """Safelight's own loop over the pipeline's parts; within `own` it can repair a picture."""
+        return live(self.pipe, self._family.backbone(self.pipe))
 
     def __enter__(self) -> Self:
         with _entering:
@@ -168,16 +140,6 @@ class Door:
         return turn.answer(out) if isinstance(turn, Run) else out
 
 
-def _family_of(pipe: Any) -> Family:
-    """By the code of the pipeline's call: a subclass with a loop of its own may guide in another way."""
-    for family in FAMILIES:
-        for known in family.pipelines:
-            if isinstance(pipe, known) and type(pipe).__call__ is known.__call__:
-                return family
-    known = ", ".join(cls.__name__ for family in FAMILIES for cls in family.pipelines)
-    raise BadInput(f"{type(pipe).__name__} cannot be guarded: its guidance is not known; known: {known}")
-
-
 def _network(pipe: Any) -> nn.Module:
     """The denoising network, if its calls can be hooked."""
     net = pipe.unet
@@ -203,12 +165,10 @@ def _turn_of(who: object) -> Iterator[None]:
 @contextmanager
 def _in_place_of(owner: Any, name: str, value: Any) -> Iterator[None]:
     """Another attribute of an object for a while."""
-    before = vars(owner).copy()
+    own = {name: vars(owner)[name]} if name in vars(owner) else {}
     vars(owner)[name] = value
     try:
         yield
     finally:
-        if name in before:
-            vars(owner)[name] = before[name]
-        else:
-            del vars(owner)[name]
+        del vars(owner)[name]
+        vars(owner).update(own)

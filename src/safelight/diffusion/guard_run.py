@@ -6,8 +6,8 @@ u', p' for which its own guidance, u' + s (p' - u'), is the guided prediction of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -16,34 +16,10 @@ from torch import Tensor
 from safelight.core.errors import Refused
 from safelight.core.method import Method, hooks
 from safelight.core.nouns import Cond, Moment, Prompt
-from safelight.core.ports import Backbone
 from safelight.diffusion.denoise import active_rows, guide
+from safelight.diffusion.guard_families import Family
 from safelight.diffusion.rows import condition, dropped, embedded, reports, rows
 from safelight.diffusion.solvers import levels
-
-
-class Family(Protocol):
-    """How the pipelines of a family carry their text."""
-
-    @property
-    def parts(self) -> set[str]:
-        """The components that a pipeline must have."""
-        ...
-
-    @property
-    def pipelines(self) -> tuple[type, ...]:
-        """The classes whose guidance is known to be u + s (p - u), on one batch of (uncond, prompt)."""
-        ...
-
-    def backbone(self, pipe: Any) -> Backbone: ...
-
-    def arguments(self, cond: Cond) -> dict[str, Any]:
-        """The network's arguments that carry a conditioning, under its names for them."""
-        ...
-
-    def encoded(self, given: tuple, change: Callable[[str, Cond], Cond]) -> tuple:
-        """What `encode_prompt` gave, with `change(row, cond)` for "prompt" and, if it is there, "uncond"."""
-        ...
 
 
 class Run:

@@ -53,7 +53,7 @@ def guard(
     denoising network, refuses. Afterwards the pipeline is as it was before.
 
     Args:
-        pipe: a diffusers pipeline of a class that `safelight.diffusion.guard` knows.
+        pipe: a diffusers pipeline of a class that `safelight.diffusion.guard_families` knows.
         policy: a name, a TOML file or a `Policy`; by default "general".
         methods: instead of a policy: these methods, the hard stop, and no checks.
         judges: judges of your own, by the name that the policy's checks give them.
@@ -138,8 +138,9 @@ class Live:
         """The asks with what the pipeline's own safety checker flagged, and what came out, by sample."""
         if all(ask.refused for ask in asked):
             return list(asked), {}
-        # An empty text keeps the place of a refused prompt: its neighbours keep their noise, masks, pictures.
-        prompts = [Prompt("") if ask.refused else ask.prompt for ask in asked[::n]]
+        # Another prompt keeps the place of a refused one, so that its neighbours keep their noise and masks.
+        stand_in = next(ask.prompt for ask in asked if not ask.refused)
+        prompts = [stand_in if ask.refused else ask.prompt for ask in asked[::n]]
         kind = "np" if settings.get("padding_mask_crop") is None else "pil"  # all that pasting back can do
         begun = perf_counter()
         with self.door.run(prompts, n, self.bound.methods) as run:
