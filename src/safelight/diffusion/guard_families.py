@@ -70,7 +70,7 @@ FAMILIES: tuple[Family, ...] = (StableDiffusion(),)
 
 
 def family_of(pipe: Any) -> Family:
-    """The family of a pipeline, by the code of its call: a subclass with a loop of its own may guide otherwise.
+    """The family of a pipeline, by the code of its call: a subclass may have a loop of its own.
 
     Raises BadInput if there is none.
     """
