@@ -9,17 +9,18 @@ if TYPE_CHECKING:
     from safelight.benchmark import bench
     from safelight.core.nouns import Prompt
     from safelight.diffusion.load import load
-    from safelight.guarded import generate
+    from safelight.guarded import generate, guard
     from safelight.policies import Policy
 
 __version__ = "0.1.0"
-__all__ = ["Policy", "Prompt", "__version__", "bench", "generate", "load"]
+__all__ = ["Policy", "Prompt", "__version__", "bench", "generate", "guard", "load"]
 
 _HOMES = {
     "Policy": "safelight.policies",
     "Prompt": "safelight.core.nouns",
     "bench": "safelight.benchmark",
     "generate": "safelight.guarded",
+    "guard": "safelight.guarded",
     "load": "safelight.diffusion.load",
 }
 """Where the public names live. They are fetched when asked for: importing safelight stays light."""

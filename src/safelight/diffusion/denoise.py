@@ -8,7 +8,7 @@ solver or that `for`, not here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -68,41 +68,51 @@ def denoise(
     """
     n = len(solver.timesteps)
     states = [method.start() for method in methods] if states is None else states
-    grad = [Cap.GRAD in method.needs for method in methods]
+    grad = any(Cap.GRAD in method.needs for method in methods)
     table = _Table(model, {name: cond.expand(len(x)) for name, cond in rows.items()}, max_rows)
     for i in range(start, n):
         t = solver.timesteps[i]
-        active = _active(rows, methods, i, n)
-        with torch.set_grad_enabled(any(grad)):
-            x_in = solver.scale_input(x, i).detach().requires_grad_(any(grad))
+        active = active_rows(rows, methods, i, n)
+        with torch.set_grad_enabled(grad):
+            x_in = solver.scale_input(x, i).detach().requires_grad_(grad)
             raw = table.predict(active, x_in, t)
-        plain = {name: value.detach() for name, value in raw.items()}
         here = Moment(i, n, t, x_in, *solver.alpha_sigma(i), model.kind, scale, model.decode)
-        origin = plain.get("uncond", plain["prompt"])
-        scaled, others = plain["prompt"] - origin, 0.0
-        for k, method in enumerate(methods):
-            with torch.set_grad_enabled(grad[k]):
-                term = method.term(here, _seen_by(k, raw if grad[k] else plain), states[k])
-            term = term.detach() if isinstance(term, Tensor) else term
-            scaled, others = (scaled + term, others) if method.scaled else (scaled, others + term)
-        guided = origin + (scale * scaled + others)
+        guided = guide(here, raw, methods, states)
         with torch.no_grad():
             following, mean, std = solver.step(guided, i, x, rngs)
             if mask is not None:
                 known = solver.add_noise(mask.clean, mask.noise, i + 1)
                 following = mask.keep * known + (1 - mask.keep) * following
+        plain = {name: value.detach() for name, value in raw.items()}
         yield Step(i, t, x, guided, following, plain, mean, std)
         x = following
 
 
-def _active(rows: Mapping[str, Cond], methods: Sequence[Method], i: int, n: int) -> tuple[str, ...]:
-    """The rows to predict at iteration i, in the table's order."""
+def guide(
+    here: Moment, raw: Mapping[str, Tensor], methods: Sequence[Method], states: Sequence[Any]
+) -> Float[Tensor, "b c h w"]:
+    """The guided prediction from the table of predictions `raw`: the equation at the top of this file."""
+    plain = {name: value.detach() for name, value in raw.items()}
+    origin = plain.get("uncond", plain["prompt"])
+    scaled, others = plain["prompt"] - origin, 0.0
+    for k, (method, state) in enumerate(zip(methods, states, strict=True)):
+        grad = Cap.GRAD in method.needs
+        with torch.set_grad_enabled(grad):
+            term = method.term(here, _seen_by(k, raw if grad else plain), state)
+        term = term.detach() if isinstance(term, Tensor) else term
+        scaled, others = (scaled + term, others) if method.scaled else (scaled, others + term)
+    return origin + (here.scale * scaled + others)
+
+
+def active_rows(rows: Iterable[str], methods: Sequence[Method], i: int, n: int) -> tuple[str, ...]:
+    """The rows to predict at iteration i of n, in the table's order."""
+    names = tuple(rows)
     skipped: set[str] = set()
     for k, method in enumerate(methods):
         if (wanted := method.active(i, n)) is not None:
-            own = {name for name in rows if name.startswith(f"{k}:")}
+            own = {name for name in names if name.startswith(f"{k}:")}
             skipped |= own - {row_key(k, name) for name in wanted}
-    return tuple(name for name in rows if name not in skipped)
+    return tuple(name for name in names if name not in skipped)
 
 
 def _seen_by(k: int, raw: Mapping[str, Tensor]) -> Raw:

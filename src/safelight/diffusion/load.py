@@ -60,7 +60,7 @@ def load(
     if not isinstance(model, str | Path):
         if offload is not None or vae_tiling:
             raise BadInput("a live pipeline stays as it is: switch on its own offloading or tiling before")
-        return _live(model)
+        return live(model, backbone(model))
     device = best_device() if device == "auto" else device
     if offload not in (None, *OFFLOADS):
         raise BadInput(f"offload must be one of {', '.join(OFFLOADS)}, or None, got {offload!r}")
@@ -152,8 +152,8 @@ def _folder(model: str) -> Path:
             raise BadInput(f"'{model}' is no folder here, and the hub did not give it: {error}") from error
 
 
-def _live(pipe: Any) -> Generator:
-    driven = backbone(pipe)
+def live(pipe: Any, driven: Backbone) -> Generator:
+    """A generator of a live pipeline's own parts, which the backbone drives."""
     return Generator(type(pipe).__name__, driven, _usual(driven))
 
 

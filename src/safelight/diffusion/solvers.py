@@ -85,6 +85,14 @@ def dynamic_shift(scheduler: Any, tokens: int) -> dict[str, float]:
     return {"mu": tokens * slope + (base - slope * low)}
 
 
+def check(scheduler: Any) -> None:
+    """Raises BadInput unless a scheduler's input is alpha * x0 + sigma * eps with levels that we can read."""
+    knows = hasattr(scheduler, "sigmas") or hasattr(scheduler, "alphas_cumprod")
+    if not knows or "sigma_data" in scheduler.config:  # EDM scales its input in a way of its own
+        name = type(scheduler).__name__
+        raise BadInput(f"{name} is no alpha-sigma process; use one of {', '.join(SOLVERS)}")
+
+
 def draw(
     rngs: Sequence[Generator], shape: tuple[int, ...], device: torch.device | str
 ) -> Float[Tensor, "b c h w"]:
@@ -102,10 +110,7 @@ class Diffusers:
         device: torch.device | str = "cpu",
         schedule: Mapping[str, Any] = EMPTY,
     ):
-        knows = hasattr(scheduler, "sigmas") or hasattr(scheduler, "alphas_cumprod")
-        if not knows or "sigma_data" in scheduler.config:  # EDM scales its input in a way of its own
-            name = type(scheduler).__name__
-            raise BadInput(f"{name} is no alpha-sigma process; use one of {', '.join(SOLVERS)}")
+        check(scheduler)
         if unknown := schedule.keys() - inspect.signature(scheduler.set_timesteps).parameters.keys():
             raise BadInput(
                 f"{type(scheduler).__name__} cannot take this model's {' and '.join(sorted(unknown))}; "
@@ -115,7 +120,7 @@ class Diffusers:
         self.scheduler = scheduler
         self.timesteps: Tensor = scheduler.timesteps
         self.init_scale = float(scheduler.init_noise_sigma) if hasattr(scheduler, "init_noise_sigma") else 1.0
-        self._levels = _levels(scheduler)
+        self._levels = levels(scheduler)
         self._noisy = "generator" in inspect.signature(scheduler.step).parameters
 
     def scale_input(self, x: Float[Tensor, "b c h w"], i: int) -> Float[Tensor, "b c h w"]:
@@ -203,8 +208,8 @@ class DDIM:
         return mean + std * draw(rngs, tuple(x.shape[1:]), x.device), mean, std
 
 
-def _levels(scheduler: Any) -> list[tuple[float, float]]:
-    """(alpha, sigma) of every iteration."""
+def levels(scheduler: Any) -> list[tuple[float, float]]:
+    """(alpha, sigma) of every iteration of a scheduler whose time steps are set."""
     if not hasattr(scheduler, "sigmas"):
         abar = scheduler.alphas_cumprod.cpu()[scheduler.timesteps.cpu().long()].tolist()
         return [(a**0.5, (1 - a) ** 0.5) for a in abar]

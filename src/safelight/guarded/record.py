@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 
 from safelight.core.nouns import Decision, Outcome, Status
-from safelight.core.records import Run, Sample, digest
+from safelight.core.records import Run, Sample, canonical, digest
+from safelight.guarded.decide import stopped
 from safelight.guarded.release import Guarded
+from safelight.guarded.stages import Ask
+from safelight.policies import Bound
 from safelight.store import Store
+
+
+def run_row(
+    run: str,
+    command: str,
+    name: str,
+    protocol: Mapping[str, Any],
+    bound: Bound,
+    asked: Sequence[Ask],
+    n: int,
+    seed: int,
+) -> Run:
+    """The row of a request to the model `name`. Texts only where the policy keeps them; none that the hard
+    stop refused."""
+    texts = [None if stopped(ask.decisions) else ask.user for ask in asked if ask.k == 0]
+    config = {
+        **protocol, "command": command, "name": name, "policy": bound.policy, "n": n, "seed": seed,
+        "prompts": texts if bound.policy.keep_prompts else len(texts),
+    }  # fmt: skip
+    versions = {package: version(package) for package in ("safelight", "torch", "diffusers", "transformers")}
+    return Run(run, canonical(config), digest(protocol), "", versions, "running")
 
 
 class Record:

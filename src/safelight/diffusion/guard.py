@@ -1,0 +1,174 @@
+"""The second door's lower half: the methods inside of a deployer's own diffusers pipeline.
+
+While the door is open, the pipeline's denoising network works for its runs only, and refuses everybody else:
+a plain call of the pipeline, of another one that shares the network, and of the network itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from functools import cached_property
+from threading import Lock
+from typing import Any, Self
+from weakref import WeakSet
+
+from diffusers import UNet2DConditionModel
+from torch import nn
+
+from safelight.core.compose import exclusive, refusals
+from safelight.core.errors import BadInput, Refused
+from safelight.core.method import Method
+from safelight.core.nouns import Cap, Prompt
+from safelight.diffusion.generator import Generator
+from safelight.diffusion.guard_families import family_of
+from safelight.diffusion.guard_run import Run
+from safelight.diffusion.load import live
+from safelight.diffusion.solvers import check
+
+_guarded: WeakSet[nn.Module] = WeakSet()
+"""The networks behind an open door."""
+_entering = Lock()
+_turn: ContextVar[object] = ContextVar("turn", default=None)
+"""For whom a network may work in this thread: a `Run`, a `Door` (safelight's own loop), or nobody."""
+
+
+class Door:
+    """A live pipeline whose network works under methods, for the length of a `with` block.
+
+    Attributes:
+        name, family, caps, judges: what `Policy.bind` must know of a generator.
+
+    Raises:
+        BadInput: the pipeline is of no class whose guidance is known, lacks a part, or has a network or a
+            scheduler that cannot be used.
+        Refused: on entering: its network is behind another door.
+    """
+
+    judges: Sequence[str] = ()
+
+    def __init__(self, pipe: Any):
+        self._family = family_of(pipe)
+        if lacking := sorted(part for part in self._family.parts if getattr(pipe, part, None) is None):
+            raise BadInput(f"this {type(pipe).__name__} has no {', '.join(lacking)}: load it whole")
+        check(pipe.scheduler)
+        self.pipe, self.net = pipe, _network(pipe)
+        quantised = getattr(self.net, "hf_quantizer", None) is not None
+        self.name = ("quantised " if quantised else "") + type(pipe).__name__
+        backbone = self._family.backbone(pipe)
+        self.family = backbone.family
+        # Pipelines run without gradients; quantised weights cannot be changed and restored bit for bit.
+        self.caps = backbone.caps - {Cap.GRAD} - ({Cap.WEIGHTS} if quantised else frozenset())
+        self._busy = Lock()
+        self._hooks: list[Any] = []
+
+    @cached_property
+    def generator(self) -> Generator:
+        """Safelight's own loop over the pipeline's parts; within `own` it can repair a picture."""
+        return live(self.pipe, self._family.backbone(self.pipe))
+
+    def __enter__(self) -> Self:
+        with _entering:
+            if self.net in _guarded:
+                raise Refused(["this network is guarded already: leave that block first"])
+            _guarded.add(self.net)
+        self._hooks = [
+            self.net.register_forward_pre_hook(self._ask, with_kwargs=True),
+            self.net.register_forward_hook(self._answer),
+        ]
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self._busy:  # a run in another thread ends first, and does not lose its hooks half-way
+            for hook in self._hooks:
+                hook.remove()
+            self._hooks = []
+            _guarded.discard(self.net)
+
+    def check(self, methods: Sequence[Method]) -> None:
+        """Raises Refused with every reason why methods cannot work here."""
+        problems = [f"'{method.name}': {why}" for method in methods for why in refusals(type(method), self)]
+        if problems := problems + exclusive(methods):
+            raise Refused(problems)
+
+    @contextmanager
+    def run(self, prompts: Sequence[Prompt], n: int, methods: Sequence[Method]) -> Iterator[Run]:
+        """The length of one call of the pipeline, with `run.texts` and n pictures a prompt.
+
+        Raises:
+            Refused: the methods cannot work here; another run is at work; the block has ended; or the
+                pipeline did without the network: then nothing that it gave was guarded.
+        """
+        if not self._busy.acquire(blocking=False):
+            raise Refused(["this pipeline is at work in another call; one at a time"])
+        try:
+            if not self._hooks:
+                raise Refused(["a guarded pipeline works inside of its block only: with guard(pipe) as it"])
+            if _network(self.pipe) is not self.net:
+                raise Refused(["the pipeline has another network than when it was guarded: guard it again"])
+            self.check(methods)
+            with ExitStack() as stack:
+                run = Run(self._family, self.pipe, prompts, n, methods)
+                for method in methods:
+                    stack.enter_context(method.edit(run.backbone))
+                run.encode()
+                stack.enter_context(_in_place_of(self.pipe, "encode_prompt", run.encode_prompt))
+                stack.enter_context(_turn_of(run))
+                yield run
+            if run.i is None:
+                raise Refused(["the pipeline gave pictures without asking its network: nothing was guarded"])
+        finally:
+            self._busy.release()
+
+    @contextmanager
+    def own(self) -> Iterator[None]:
+        """The length of a repair, in which the network works for safelight's own loop."""
+        with self._busy, _turn_of(self):
+            yield
+
+    def _ask(self, net: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        turn = _turn.get()
+        if turn is self:
+            return args, kwargs
+        if not isinstance(turn, Run) or turn.pipe is not self.pipe:
+            raise Refused(["this network is guarded: call what `guard` gave you instead of the pipeline"])
+        return turn.ask(args, kwargs)
+
+    def _answer(self, net: nn.Module, args: tuple, out: Any) -> Any:
+        turn = _turn.get()
+        return turn.answer(out) if isinstance(turn, Run) else out
+
+
+def _network(pipe: Any) -> nn.Module:
+    """The denoising network, if its calls can be hooked."""
+    net = pipe.unet
+    if hasattr(net, "_orig_mod") or getattr(net, "_compiled_call_impl", None) is not None:
+        raise BadInput(
+            "the pipeline's unet is compiled for one batch, and guarding adds rows to it: give the pipeline "
+            "the network as it was before torch.compile"
+        )
+    if not isinstance(net, UNet2DConditionModel):
+        raise BadInput(f"the pipeline's unet is a {type(net).__name__}; it must be a UNet2DConditionModel")
+    return net
+
+
+@contextmanager
+def _turn_of(who: object) -> Iterator[None]:
+    token = _turn.set(who)
+    try:
+        yield
+    finally:
+        _turn.reset(token)
+
+
+@contextmanager
+def _in_place_of(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Another attribute of an object for a while."""
+    own = {name: vars(owner)[name]} if name in vars(owner) else {}
+    vars(owner)[name] = value
+    try:
+        yield
+    finally:
+        del vars(owner)[name]
+        vars(owner).update(own)

@@ -1,0 +1,233 @@
+"""The second door: a deployer's own diffusers pipeline under a policy, for the length of a `with` block.
+
+hard stop -> methods' prompt hooks -> prompt checks -> the pipeline, its network under the methods
+-> methods' image hooks -> image checks -> strictest outcome of each picture -> record -> release
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from time import perf_counter
+from typing import Any, Self
+from uuid import uuid4
+
+import numpy as np
+import torch
+from PIL import Image
+
+from safelight.core.errors import BadInput, Refused, UnknownName
+from safelight.core.method import Method, hooks
+from safelight.core.nouns import Decision, Outcome, Prompt
+from safelight.core.ports import Judge
+from safelight.diffusion.guard import Door
+from safelight.diffusion.rows import warn_off
+from safelight.guarded.record import Record, run_row
+from safelight.guarded.release import Result
+from safelight.guarded.stages import Ask, Prompts, asks, finished, prompts_of, whole
+from safelight.policies import Bound, Policy
+from safelight.store import Store
+
+OURS = {
+    "output_type": "pictures leave as PIL images after their checks, and a latent could be decoded past "
+    "them; for pixels take np.asarray(picture.image)",
+    "return_dict": "a guarded call returns a safelight result: pictures with their decisions",
+    "callback": "it is handed latents, which could be decoded past the checks; take callback_on_step_end",
+}
+"""Arguments of a pipeline that a guarded call does not take, and why."""
+
+
+def guard(
+    pipe: Any,
+    policy: str | Policy | None = None,
+    *,
+    methods: Sequence[Method] | None = None,
+    judges: Mapping[str, Judge] | None = None,
+    store: Store | None = None,
+) -> Live:
+    """A live pipeline under a policy: `with guard(pipe, "general") as guarded: guarded(prompt, ...)`.
+
+    Inside the block only `guarded` makes pictures: the pipeline itself, and any other one that shares its
+    denoising network, refuses. Afterwards the pipeline is as it was before.
+
+    Args:
+        pipe: a diffusers pipeline of a class that `safelight.diffusion.guard_families` knows.
+        policy: a name, a TOML file or a `Policy`; by default "general".
+        methods: instead of a policy: these methods, the hard stop, and no checks.
+        judges: judges of your own, by the name that the policy's checks give them.
+        store: where to record; without one the decisions are in the result only.
+
+    Raises:
+        BadInput, UnknownName: something named or given is unusable.
+        Refused: the policy or the methods cannot run in this pipeline; every reason at once.
+    """
+    door = Door(pipe)
+    if methods is not None:
+        if policy is not None:
+            raise BadInput("policy and methods exclude each other: list the methods in the policy")
+        door.check(methods)
+        tables = tuple({"use": method.name, **asdict(method)} for method in methods)  # pyright: ignore[reportArgumentType]
+        return Live(door, Bound(Policy("methods", tables), tuple(methods), ()), store)
+    chosen = policy if isinstance(policy, Policy) else Policy.load(policy or "general")
+    return Live(door, chosen.bind(door, judges), store)
+
+
+class Live:
+    """A pipeline behind its door. Made by `guard`; enter it, then call it."""
+
+    def __init__(self, door: Door, bound: Bound, store: Store | None):
+        self.door, self.bound, self.store = door, bound, store
+        self.repairs = any("image" in hooks(type(method)) for method in bound.methods)
+
+    def __enter__(self) -> Self:
+        self.door.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.door.__exit__(*error)
+
+    def __call__(
+        self,
+        prompt: Prompts,
+        *,
+        negative_prompt: str | Sequence[str] | None = None,
+        num_images_per_prompt: int = 1,
+        seed: int = 0,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
+        **settings: Any,
+    ) -> Result:
+        """Pictures of prompts, from one call of the pipeline.
+
+        Args:
+            negative_prompt: the user's own, for all prompts or one each.
+            seed: with the prompt's place and k it decides the noise, whatever the policy.
+            generator: instead of a seed: one for each picture.
+            settings: any other argument of the pipeline, but for those that `OURS` lists and texts that
+                nobody can read, such as `prompt_embeds`.
+
+        Raises:
+            BadInput, UnknownName: an argument is unusable.
+            Refused: a method could never act with these settings; the pipeline is at work in another call.
+        """
+        prompts = _with_negative(prompts_of(prompt), negative_prompt)
+        whole("num_images_per_prompt", num_images_per_prompt, 1)
+        whole("seed", seed, 0)
+        n, settings = num_images_per_prompt, _settings(self.door.pipe, settings)
+        run = uuid4().hex
+        asked = list(asks(run, prompts, n, seed, self.bound))
+        asked, settings["generator"] = _noise(asked, generator)
+        asked, made = self._made(asked, n, settings)
+        warn_off(picture.reports for picture in made.values())
+        with self.door.own() if self.repairs else nullcontext():
+            pictures, pixels = finished(asked, made, self.bound, self.door.name, self.door.generator)
+        if self.store is None:
+            return Result(pictures)
+        protocol = {"model": self.door.generator.content_hash, "pipeline": _plain(self.door.pipe, settings)}
+        record = Record(
+            self.store, run_row(run, "guard", self.door.name, protocol, self.bound, asked, n, seed)
+        )
+        released = record.release(pictures, pixels, block=0)
+        record.close("done")
+        return Result(released)
+
+    def _made(
+        self, asked: Sequence[Ask], n: int, settings: Mapping[str, Any]
+    ) -> tuple[list[Ask], dict[str, _Picture]]:
+        """The asks with what the pipeline's own safety checker flagged, and what came out, by sample."""
+        if all(ask.refused for ask in asked):
+            return list(asked), {}
+        # Another prompt keeps the place of a refused one, so that its neighbours keep their noise and masks.
+        stand_in = next(ask.prompt for ask in asked if not ask.refused)
+        prompts = [stand_in if ask.refused else ask.prompt for ask in asked[::n]]
+        kind = "np" if settings.get("padding_mask_crop") is None else "pil"  # all that pasting back can do
+        begun = perf_counter()
+        with self.door.run(prompts, n, self.bound.methods) as run:
+            out = self.door.pipe(**run.texts, num_images_per_prompt=n, output_type=kind, **settings)
+        ms = (perf_counter() - begun) * 1000 / len(asked)
+        flags = getattr(out, "nsfw_content_detected", None) or [False] * len(asked)
+        reports, lost = run.reports(), [words for words in run.dropped for _ in range(n)]
+        told = [_flagged(ask) if flag else ask for ask, flag in zip(asked, flags, strict=True)]
+        made = {
+            ask.sample: _Picture(_pixels(image), said, words, ms)
+            for ask, image, said, words in zip(asked, out.images, reports, lost, strict=True)
+            if not ask.refused
+        }
+        return told, made
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """What the pipeline made for one ask."""
+
+    image: np.ndarray | None
+    reports: Mapping[str, Mapping[str, Any]]
+    dropped: str
+    ms: float
+    detail: str = "the picture is not finite"
+
+
+def _settings(pipe: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The pipeline's other arguments, or every reason why they cannot be had."""
+    known = inspect.signature(type(pipe).__call__).parameters.keys() - {"self", "kwargs", *OURS}
+    problems = [f"{name}: {why}" for name, why in OURS.items() if name in given]
+    if unread := sorted(name for name in given if "prompt" in name):
+        problems.append(f"{', '.join(unread)}: the hard stop cannot read it; write the text as the prompt")
+    callback = given.get("callback_on_step_end")
+    seen = given.get("callback_on_step_end_tensor_inputs", getattr(callback, "tensor_inputs", []))
+    if seen:
+        problems.append(
+            f"a callback that is handed {', '.join(seen)} could decode pictures past the checks; to follow "
+            "or interrupt a run take callback_on_step_end_tensor_inputs=[]"
+        )
+    if problems:
+        raise Refused(problems)
+    for name in given.keys() - known:
+        raise UnknownName(f"argument of {type(pipe).__name__}", name, known)
+    return {**given, "callback_on_step_end_tensor_inputs": []}
+
+
+def _with_negative(prompts: Sequence[Prompt], negative: str | Sequence[str] | None) -> list[Prompt]:
+    if negative is None:
+        return list(prompts)
+    texts = [negative] * len(prompts) if isinstance(negative, str) else list(negative)
+    if len(texts) != len(prompts):
+        raise BadInput(f"{len(texts)} negative prompts for {len(prompts)} prompts: give one, or one each")
+    if any(prompt.negative for prompt in prompts):
+        raise BadInput("negative_prompt and a Prompt with a negative text exclude each other")
+    return [replace(prompt, negative=text) for prompt, text in zip(prompts, texts, strict=True)]
+
+
+def _noise(
+    asked: Sequence[Ask], given: torch.Generator | Sequence[torch.Generator] | None
+) -> tuple[list[Ask], list[torch.Generator]]:
+    """One generator a picture: its noise does not hang on its neighbours; and the asks with their seeds."""
+    if given is None:
+        return list(asked), [torch.Generator().manual_seed(ask.seed) for ask in asked]
+    rngs = list(given) if isinstance(given, Sequence) else [given]
+    if len(rngs) != len(asked):
+        raise BadInput(f"{len(rngs)} generators for {len(asked)} pictures: give one for each, or a seed")
+    return [replace(ask, seed=rng.initial_seed()) for ask, rng in zip(asked, rngs, strict=True)], rngs
+
+
+def _flagged(ask: Ask) -> Ask:
+    why = "the pipeline's own safety checker flagged the picture"
+    decision = Decision(ask.sample, "image", "check", "safety-checker", Outcome.BLOCK, why)
+    return replace(ask, decisions=(*ask.decisions, decision))
+
+
+def _pixels(image: np.ndarray | Image.Image) -> np.ndarray | None:
+    """8-bit RGB [h, w, 3], as diffusers rounds them; None if a value is not finite."""
+    if isinstance(image, np.ndarray):
+        return (image * 255).round().astype(np.uint8) if np.isfinite(image).all() else None
+    return np.asarray(image.convert("RGB"))
+
+
+def _plain(pipe: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What JSON can say of the pipeline's class, scheduler and settings; of all else, that it was there."""
+    simple = (bool, int, float, str, type(None))
+    said = {
+        key: value if isinstance(value, simple) else type(value).__name__ for key, value in settings.items()
+    }
+    return {"class": type(pipe).__name__, "scheduler": type(pipe.scheduler).__name__, "settings": said}

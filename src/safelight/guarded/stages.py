@@ -1,0 +1,133 @@
+"""The stages that both doors share: prompts to asks, and finished pictures to what may be released."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from safelight.core.errors import BadInput
+from safelight.core.nouns import Decision, Prompt, strictest
+from safelight.core.records import noise_seed, sample_id
+from safelight.guarded.decide import broken, judged, on_image, on_prompt, sound
+from safelight.guarded.release import WITHHELD, Guarded, shown
+from safelight.policies import Bound
+
+Prompts = str | Prompt | Sequence[str | Prompt]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One picture that is wanted. `prompt` is what the methods made of the user's own."""
+
+    sample: str
+    user: Prompt
+    prompt: Prompt
+    row: int
+    k: int
+    seed: int
+    decisions: tuple[Decision, ...]
+
+    @property
+    def refused(self) -> bool:
+        return strictest(d.outcome for d in self.decisions) in WITHHELD
+
+
+class Made(Protocol):
+    """What came out for an ask, before anything has judged it. `image` [h, w, 3] is None where it failed."""
+
+    @property
+    def image(self) -> np.ndarray | None: ...
+    @property
+    def detail(self) -> str: ...
+    @property
+    def reports(self) -> Mapping[str, Mapping[str, Any]]: ...
+    @property
+    def dropped(self) -> str: ...
+    @property
+    def ms(self) -> float: ...
+
+
+def asks(run: str, prompts: Sequence[Prompt], n: int, seed: int, bound: Bound) -> Iterator[Ask]:
+    """The n pictures of each prompt, on which the prompt stage decides once."""
+    for row, user in enumerate(prompts):
+        prompt, decisions = on_prompt(user, bound)
+        for k in range(n):
+            sample, noise = sample_id(run, "generate", row, k), noise_seed(f"generate/{seed}", row, k)
+            yield Ask(sample, user, prompt, row, k, noise, _about(sample, decisions))
+
+
+def finished(
+    asked: Sequence[Ask], made: Mapping[str, Made], bound: Bound, maker: str, ctx: Any
+) -> tuple[list[Guarded], list[np.ndarray | None]]:
+    """Pictures as they may be released, and their pixels as they were made.
+
+    Args:
+        made: by sample, for each ask that was not refused.
+        maker: the name of what made them, for decisions about failures.
+        ctx: what the methods' image hooks can regenerate and repair with.
+    """
+    pixels: dict[str, np.ndarray] = {}
+    said = {ask.sample: list(ask.decisions) for ask in asked}
+    for ask in asked:
+        if picture := made.get(ask.sample):
+            image, decisions = _after_methods(ask, picture, bound, maker, ctx)
+            said[ask.sample] += _about(ask.sample, decisions)
+            if image is not None:
+                pixels[ask.sample] = image
+    for check in bound.checks:
+        if check.check.stage == "image" and pixels:
+            for sample, decision in zip(pixels, judged(check, list(pixels.values())), strict=True):
+                said[sample] += _about(sample, [decision])
+    ready = [_guarded(ask, said[ask.sample], pixels.get(ask.sample), made.get(ask.sample)) for ask in asked]
+    return ready, [pixels.get(ask.sample) for ask in asked]
+
+
+def prompts_of(prompts: Prompts) -> list[Prompt]:
+    """At least one prompt, each with a text."""
+    if isinstance(prompts, str | Prompt):
+        prompts = [prompts]
+    elif not isinstance(prompts, Sequence):
+        raise BadInput(f"prompts must be a text or several, got {type(prompts).__name__}")
+    asked = [prompt if isinstance(prompt, Prompt) else Prompt(prompt) for prompt in prompts]
+    if not asked:
+        raise BadInput("there is no prompt: give at least one text")
+    if empty := [row for row, prompt in enumerate(asked, 1) if not prompt.text.strip()]:
+        raise BadInput(f"prompt {empty[0]} is empty: write what the picture should show")
+    return asked
+
+
+def whole(name: str, value: int, least: int) -> None:
+    """Raises BadInput unless a value is a whole number of at least `least`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise BadInput(f"{name} must be a whole number of at least {least}, got {value!r}")
+
+
+def _after_methods(
+    ask: Ask, picture: Made, bound: Bound, maker: str, ctx: Any
+) -> tuple[np.ndarray | None, list[Decision]]:
+    """A picture after the methods' image hooks; None, with a decision that blocks, if there is none."""
+    image, decisions, why = picture.image, [], picture.detail
+    if image is not None:
+        image, decisions = on_image(image, ask.prompt, bound, ctx)
+        why = "no picture of 8-bit RGB pixels came out"
+    if sound(image):
+        return image, decisions
+    return None, [*decisions, broken("image", "generate", maker, why)]
+
+
+def _guarded(
+    ask: Ask, decisions: Sequence[Decision], pixels: np.ndarray | None, picture: Made | None
+) -> Guarded:
+    outcome = strictest(decision.outcome for decision in decisions)
+    image = None if pixels is None else shown(pixels, outcome)
+    guarded = Guarded(ask.sample, ask.user, ask.row, ask.k, ask.seed, image, outcome, tuple(decisions))
+    if picture is None:
+        return guarded
+    return replace(guarded, reports=picture.reports, dropped=picture.dropped, ms=picture.ms)
+
+
+def _about(sample: str, decisions: Sequence[Decision]) -> tuple[Decision, ...]:
+    return tuple(replace(decision, sample=sample) for decision in decisions)
