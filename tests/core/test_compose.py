@@ -73,3 +73,11 @@ def test_what_a_model_does_not_offer():
 def test_one_method_at_most_sets_the_unconditional_row():
     (sentence,) = problems({"use": "negative-prompt"}, {"use": "sld"}, {"use": "negative-prompt"})
     assert sentence == "'negative-prompt' and 'negative-prompt' set the unconditional row; keep one of them"
+
+
+def test_a_direction_from_a_text_to_itself_is_refused():
+    [sentence] = problems(
+        {"use": "sld", "concept": ["rain", "nudity"]}, {"use": "negative-prompt", "concept": "nudity"}
+    )
+    assert sentence.startswith("'sld' and 'negative-prompt' name the same text 'nudity'")
+    assert "give them different concepts" in sentence

@@ -8,15 +8,18 @@ app = command("safelight methods")
 
 
 @app.default
-def methods(*, json: Flag = False) -> None:
+def methods(*, matrix: Flag = False, json: Flag = False) -> None:
     """List the methods: paper, hooks, what they need, presets.
 
     Args:
+        matrix: Try every method and every pair on a tiny model of every family: pictures, or why not.
         json: Print one JSON document.
     """
     from safelight.core.method import hooks, needs
     from safelight.core.registry import load_all
 
+    if matrix:
+        return _matrix(json)
     rows = [
         {
             "name": name,
@@ -31,3 +34,14 @@ def methods(*, json: Flag = False) -> None:
     if json:
         return emit(rows)
     show(list(rows[0]), [[v if isinstance(v, str) else ", ".join(v) for v in row.values()] for row in rows])
+
+
+def _matrix(json: bool) -> None:
+    from dataclasses import asdict
+
+    from safelight.benchmark import matrix
+
+    cells = matrix.matrix()
+    if json:
+        return emit([asdict(cell) for cell in cells])
+    print(matrix.markdown(cells), end="")

@@ -48,9 +48,21 @@ def compose(entries: Sequence[Mapping[str, Any]], generator: Composable) -> list
 
 
 def exclusive(methods: Sequence[Method]) -> list[str]:
-    """The problem with several methods that each want to be the unconditional row."""
-    owners = [f"'{method.name}'" for method in methods if "uncond" in method.rows(Prompt(""))]
-    return [] if len(owners) < 2 else [f"{' and '.join(owners)} set the unconditional row; keep one of them"]
+    """The problems of methods with one another: several want to be the unconditional row, or one takes its
+    direction from that row to the very text that another has put there, a direction of zero."""
+    rows = [method.rows(Prompt("")) for method in methods]
+    owners = [k for k, own in enumerate(rows) if "uncond" in own]
+    if len(owners) > 1:
+        names = " and ".join(f"'{methods[k].name}'" for k in owners)
+        return [f"{names} set the unconditional row; keep one of them"]
+    return [
+        f"'{methods[k].name}' and '{methods[owner].name}' name the same text {text!r:.60}: from the "
+        "unconditional row that holds it there is no direction to it; give them different concepts"
+        for owner in owners
+        for k, own in enumerate(rows)
+        for name, text in own.items()
+        if name != "uncond" and isinstance(text, str) and text == rows[owner]["uncond"]
+    ]
 
 
 def refusals(cls: type[Method], generator: Composable) -> list[str]:

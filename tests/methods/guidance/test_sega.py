@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from safelight.core.errors import BadInput, Refused
-from safelight.core.nouns import Kind, Moment
+from safelight.core.nouns import Kind, Moment, Prompt
 from safelight.diffusion.sampling import Sampling
 from safelight.methods.guidance.negative_prompt import NegativePrompt
 from safelight.methods.guidance.sega import SEGA
@@ -187,11 +187,14 @@ def test_it_stacks(run):
     assert gap(run(sld, RAIN)[0], pictures[2]) < 1e-5
 
 
-def test_behind_a_negative_prompt_of_the_same_text_there_is_nothing_to_leave(run):
+def test_behind_a_negative_text_of_the_same_words_there_is_nothing_to_leave(run):
     """The negative text takes the place of e_0, so that psi = e_c - e_0 is 0."""
+    asked = [Prompt("a cat", negative="rain")]
     with pytest.warns(UserWarning, match="'sega' was off: no direction"):
-        (stacked,) = run(RAIN, NegativePrompt("rain"))
-    assert torch.equal(stacked.latent, run(NegativePrompt("rain"))[0].latent)
+        (stacked,) = run(RAIN, prompts=asked)
+    assert torch.equal(stacked.latent, run(prompts=asked)[0].latent)
+    with pytest.raises(Refused, match="'sega' and 'negative-prompt' name the same text 'rain'"):
+        run(RAIN, NegativePrompt("rain"))
 
 
 def test_settings_that_can_never_act_are_refused(run):

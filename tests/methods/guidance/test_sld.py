@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from safelight.core.errors import BadInput, Refused
-from safelight.core.nouns import Kind, Moment
+from safelight.core.nouns import Kind, Moment, Prompt
 from safelight.diffusion.sampling import Sampling
 from safelight.methods.guidance.sld import SLD
 
@@ -110,3 +110,10 @@ def test_bad_input_names_the_field(field, values):
 def test_a_concept_that_is_cut_is_said_with_the_lost_words(run):
     with pytest.warns(UserWarning, match=r"is too long for the text encoder, which loses '.* end'"):
         run(SLD("rain " * 30 + "end", sld_warmup_steps=0))
+
+
+def test_a_concept_that_the_negative_text_names_too_is_said_to_be_off(generator):
+    asked, sampling = [Prompt("a cat", negative="rain")], Sampling(steps=5, height=16, width=16)
+    with pytest.warns(UserWarning, match="'sld' was off: nothing to pull at"):
+        (stacked,) = generator.run(asked, [0], [SLD("rain", sld_warmup_steps=0)], sampling)
+    assert torch.equal(stacked.latent, generator.run(asked, [0], [], sampling)[0].latent)

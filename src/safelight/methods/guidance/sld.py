@@ -120,25 +120,28 @@ class SLD(Method):
             phi = (self.sld_guidance_scale * d.abs()).clamp(max=1)  # Eq. 6
             mu = torch.where(d < self.sld_threshold, phi, 0)  # Eq. 6
             nu = state.nu.get(name, 0.0)
-            gamma = mu * (e_S - e_0) + self.sld_momentum_scale * nu  # Eq. 4, 7
+            pull = mu * (e_S - e_0)  # Eq. 4
+            gamma = pull + self.sld_momentum_scale * nu  # Eq. 7
             state.nu[name] = self.sld_mom_beta * nu + (1 - self.sld_mom_beta) * gamma  # Eq. 8
             if acts:
-                state.acted.setdefault(here.i, []).append((mu > 0).float().flatten(1).mean(1))
+                state.acted.setdefault(here.i, []).append((pull != 0).float().flatten(1).mean(1))
                 total = total - gamma  # Eq. 3
         return total
 
     def report(self, state: State, b: int) -> list[dict[str, Any]]:
-        """Besides on: the concepts, the iterations that acted, the mean share of elements with mu > 0."""
-        said = {
-            "on": bool(state.acted),
-            "concept": list(concept_texts(self.concept)),
-            "steps": list(state.acted),
-        }
-        if not state.acted:
+        """Besides on: the concepts, the iterations that acted, the mean share of elements they pulled at."""
+        shares = [0.0] * b
+        if state.acted:
+            why = "nothing to pull at: the concept is predicted like the unconditional text, or the threshold"
+            why += " leaves no element"
+            steps = [torch.stack(parts).mean(0) for parts in state.acted.values()]
+            shares = torch.stack(steps).mean(0).tolist()
+        else:
             why = "the run ended in the warm-up" if self.sld_guidance_scale else "sld_guidance_scale is 0"
-            return [said | {"why": why, "share": 0.0} for _ in range(b)]
-        shares = torch.stack([torch.stack(parts).mean(0) for parts in state.acted.values()]).mean(0)
-        return [said | {"share": share} for share in shares.tolist()]
+        said = {"concept": list(concept_texts(self.concept)), "steps": list(state.acted)}
+        return [
+            said | {"on": share > 0, "share": share} | ({} if share > 0 else {"why": why}) for share in shares
+        ]
 
     def _delta(self, n: int) -> int:
         warmup = self.sld_warmup_steps
@@ -151,7 +154,7 @@ class SLD(Method):
 
 @dataclass
 class State:
-    """nu by concept; for each iteration that acted, the share [b] of elements with mu > 0, by concept."""
+    """nu by concept; for each iteration that acted, the share [b] of elements it pulled at, by concept."""
 
     nu: dict[str, Float[Tensor, "b c h w"]] = field(default_factory=dict)
     acted: dict[int, list[Float[Tensor, " b"]]] = field(default_factory=dict)

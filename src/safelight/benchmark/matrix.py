@@ -1,0 +1,107 @@
+"""Methods x model families, alone and in pairs: what runs, and what is refused with which sentence.
+
+Every cell is tried on a tiny model with random weights, so the whole takes seconds. It shows that things
+work together, not how well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import combinations
+
+import torch
+
+from safelight.core.compose import compose
+from safelight.core.errors import Refused
+from safelight.core.registry import get, load_all
+from safelight.diffusion import tiny
+from safelight.diffusion.generator import Generator
+from safelight.diffusion.load import load
+
+STEPS = 12  # more than the longest warm-up of a method's defaults
+GUIDANCE = 5.0
+CONCEPTS = ("nudity", "blood")
+UNGUIDED = "flux, guidance 1"
+"""A column of its own: how Flux samples by default, without the second prediction that guidance needs."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method, or two in a policy's order, on one family: pictures, or the problems of the refusal."""
+
+    methods: tuple[str, ...]
+    family: str
+    problems: tuple[str, ...] = ()
+
+    @property
+    def ran(self) -> bool:
+        return not self.problems
+
+
+def matrix(entries: Mapping[str, Mapping[str, object]] | None = None) -> list[Cell]:
+    """Every method alone, then every pair, on every family.
+
+    entries: by method, the table that a policy would have for it; by default every method with its defaults.
+    Raises AssertionError where a picture is not finite or a method changes nothing: that is neither.
+    """
+    entries = entries or {name: {"use": name} for name in load_all("methods")}
+    models = {name: load(make()) for name, make in tiny.FAMILIES.items()}
+    columns = {name: (model, GUIDANCE) for name, model in models.items()}
+    columns[UNGUIDED] = (models["flux"], 1.0)
+    chosen = [names for size in (1, 2) for names in combinations(entries, size)]
+    return [
+        _cell(methods, family, _apart([entries[name] for name in methods]), *column)
+        for methods in chosen
+        for family, column in columns.items()
+    ]
+
+
+def _apart(entries: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]]:
+    """Methods with a concept get one each: two that name the same text may cancel each other."""
+    classes = [get("methods", str(entry["use"])) for entry in entries]
+    return [
+        {"concept": concept} | entry if "concept" in {field.name for field in fields(cls)} else entry
+        for entry, cls, concept in zip(entries, classes, CONCEPTS, strict=False)
+    ]
+
+
+def _cell(
+    names: tuple[str, ...],
+    family: str,
+    entries: Sequence[Mapping[str, object]],
+    model: Generator,
+    guidance: float,
+) -> Cell:
+    sampling = replace(model.sampling, steps=STEPS, guidance=guidance)
+    try:
+        methods = compose(entries, model)
+        [picture] = model.run(["a cat"], [0], methods, sampling)
+    except Refused as refused:
+        return Cell(names, family, tuple(refused.problems))
+    [plain] = model.run(["a cat"], [0], (), sampling)
+    assert picture.status == "ok", f"{names} on {family}: {picture.detail}"
+    assert not torch.equal(picture.latent, plain.latent), f"{names} on {family} did nothing"
+    return Cell(names, family)
+
+
+def markdown(cells: Sequence[Cell]) -> str:
+    """A line for every method and pair, a column for every family; refusals are numbered and said beneath."""
+    families = list(dict.fromkeys(cell.family for cell in cells))
+    at = {(cell.methods, cell.family): cell for cell in cells}
+    notes: dict[str, int] = {}
+    for cell in cells:
+        for problem in cell.problems:
+            notes.setdefault(problem, len(notes) + 1)
+    lines = [["methods", *families], ["---"] * (len(families) + 1)]
+    for methods in dict.fromkeys(cell.methods for cell in cells):
+        row = [at[methods, family] for family in families]
+        lines.append([" + ".join(methods), *(_text(cell, notes) for cell in row)])
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return table + "\n\n" + "\n".join(f"{k}. {problem}" for problem, k in notes.items()) + "\n"
+
+
+def _text(cell: Cell, notes: Mapping[str, int]) -> str:
+    if cell.ran:
+        return "images"
+    return "refused: " + ", ".join(str(notes[problem]) for problem in cell.problems)
