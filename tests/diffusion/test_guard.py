@@ -239,6 +239,7 @@ def test_a_row_has_the_pooled_text_of_its_own_and_the_sizes_of_its_prompt(n):
         uncond, prompt, *own = added["time_ids"].split(n)
         assert all(torch.equal(ids, prompt) for ids in own)
         assert uncond[0].tolist() == [8, 8, 0, 0, 12, 12]
+        # For several pictures diffusers gives the two kinds of sizes in turn, not one kind a row.
         assert [32, 24, 4, 2, 16, 16] in prompt.tolist()
     assert len(seen) == 6
 
