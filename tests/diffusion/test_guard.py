@@ -10,6 +10,7 @@ from typing import Any, final
 import diffusers
 import pytest
 import torch
+from accelerate import cpu_offload
 from peft import LoraConfig
 from PIL import Image
 
@@ -18,6 +19,7 @@ from safelight.core.method import Method
 from safelight.core.nouns import Cap, Cond, Prompt
 from safelight.diffusion import tiny
 from safelight.diffusion.backbones.sd import SD
+from safelight.diffusion.backbones.sdxl import SDXL
 from safelight.diffusion.guard import Door
 from safelight.diffusion.solvers import levels
 from safelight.methods.guidance.negative_prompt import NegativePrompt
@@ -67,6 +69,14 @@ def inpaint():
     return diffusers.StableDiffusionInpaintPipeline(**tiny.sd().components, requires_safety_checker=False)
 
 
+def xl_img2img():
+    return diffusers.StableDiffusionXLImg2ImgPipeline(**tiny.sdxl().components, add_watermarker=False)
+
+
+def xl_inpaint():
+    return diffusers.StableDiffusionXLInpaintPipeline(**tiny.sdxl().components, add_watermarker=False)
+
+
 def controlnet():
     pipe = tiny.sd()
     with torch.random.fork_rng(devices=[]):
@@ -87,6 +97,12 @@ PIPELINES: dict[str, tuple[Any, dict[str, Any]]] = {
     "inpainting": (inpaint, {"image": PICTURE, "mask_image": MASK, "height": 16, "width": 16}),
     "ControlNet": (controlnet, {"image": PICTURE}),
     "ControlNet, guess mode": (controlnet, {"image": PICTURE, "guess_mode": True}),
+    "SDXL": (tiny.sdxl, {}),
+    "SDXL, image to image": (xl_img2img, {"image": PICTURE, "strength": 0.5}),
+    "SDXL, inpainting": (
+        xl_inpaint,
+        {"image": PICTURE, "mask_image": MASK, "height": 16, "width": 16, "strength": 1.0},
+    ),
 }
 
 
@@ -119,7 +135,7 @@ def test_each_step_is_what_the_terms_say(kind):
     with guided_predictions(pipe) as seen:
         out, run = guarded(pipe, [Pull()], ["a cat", "a dog in the rain"], 2, **given)
     [moments] = run.states
-    assert len(seen) == len(moments) == (3 if kind == "image to image" else 6)
+    assert len(seen) == len(moments) == (3 if "image to image" in kind else 6)
     assert [here.i for here, _ in moments] == list(range(6))[-len(moments) :]
     for prediction, (here, raw) in zip(seen, moments, strict=True):
         u, p, mine = raw["uncond"], raw["prompt"], raw["towards"]
@@ -183,6 +199,49 @@ def test_embed_reaches_the_network_and_the_controlnet_for_its_own_prompt_only():
     assert len(seen) == 12
     for text in seen:
         assert [bool(row.any()) for row in text] == [True, True, False, True]  # uncond twice, cat, dog
+
+
+def test_embed_reaches_the_pooled_text_too():
+    pipe, seen = tiny.sdxl(), []
+    pipe.unet.register_forward_pre_hook(
+        lambda net, args, kwargs: (
+            seen.append(kwargs["encoder_hidden_states"])
+            or seen.append(kwargs["added_cond_kwargs"]["text_embeds"])
+        ),
+        with_kwargs=True,
+    )
+    guarded(pipe, [Swap()], ["a cat", "a dog"])
+    assert len(seen) == 12
+    for text in seen:
+        assert [bool(row.any()) for row in text] == [False, False, False, True]  # an empty text is zeros
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_row_has_the_pooled_text_of_its_own_and_the_sizes_of_its_prompt(n):
+    pipe, seen = tiny.sdxl(), []
+    prompts, sizes = [Prompt("a cat", "snow")], {"original_size": (32, 24), "crops_coords_top_left": (4, 2)}
+    with Door(pipe) as door, door.run(prompts, n, [Pull("rain"), MAX]) as run:
+        hook = pipe.unet.register_forward_pre_hook(
+            lambda net, args, kwargs: seen.append(kwargs), with_kwargs=True
+        )
+        pipe(
+            **run.texts, **ASK, **sizes, num_images_per_prompt=n,
+            negative_original_size=(8, 8), negative_target_size=(12, 12),
+        )  # fmt: skip
+        hook.remove()
+    cond = SDXL(pipe).encode(["snow", "a cat", "rain", "nudity"])
+    states = torch.cat(list(cond.tokens.values()), dim=-1)
+    for kwargs in seen:
+        added = kwargs["added_cond_kwargs"]
+        every = {name: value[::n] for name, value in added.items()}
+        assert torch.allclose(kwargs["encoder_hidden_states"][::n], states, atol=1e-5)
+        assert torch.allclose(every["text_embeds"], cond.pooled["text_encoder_2"], atol=1e-5)
+        uncond, prompt, *own = added["time_ids"].split(n)
+        assert all(torch.equal(ids, prompt) for ids in own)
+        assert uncond[0].tolist() == [8, 8, 0, 0, 12, 12]
+        # For several pictures diffusers gives the two kinds of sizes in turn, not one kind a row.
+        assert [32, 24, 4, 2, 16, 16] in prompt.tolist()
+    assert len(seen) == 6
 
 
 def test_uncond_may_be_a_conditioning():
@@ -330,6 +389,13 @@ def test_a_callback_that_calls_the_pipeline_or_writes_the_text_is_refused():
         refused(lambda callback=callback: guarded(pipe, [MAX], callback_on_step_end=callback), "exchanged")
 
 
+def test_a_callback_that_writes_the_pooled_text_is_refused():
+    def write(pipe, i, t, tensors):
+        return {"add_text_embeds": torch.zeros(2, 32)}
+
+    refused(lambda: guarded(tiny.sdxl(), [MAX], callback_on_step_end=write), "exchanged")
+
+
 def test_guidance_that_a_callback_switches_off_is_refused():
     def off(pipe, i, t, tensors):
         pipe._guidance_scale = 0.0
@@ -362,6 +428,45 @@ def test_pipelines_whose_guidance_is_not_known_are_refused():
         with pytest.raises(BadInput, match="its guidance is not known; known: StableDiffusionPipeline"):
             Door(wrong)
     Door(Named(**pipe.components, requires_safety_checker=False))
+
+
+@pytest.mark.parametrize("make", [tiny.sd3, tiny.flux])
+def test_other_families_are_refused(make):
+    pipe = make()
+    with pytest.raises(BadInput, match=f"{type(pipe).__name__} cannot be guarded: .* StableDiffusionXL"):
+        Door(pipe)
+
+
+def test_the_refiner_is_refused():
+    pipe = xl_img2img()
+    pipe.text_encoder = pipe.tokenizer = None
+    with pytest.raises(BadInput, match="has no text_encoder, tokenizer"):
+        Door(pipe)
+
+
+class Copies(dict):
+    """Weights that lie elsewhere: who takes one gets a tensor of its own, as from another device."""
+
+    def __getitem__(self, name):
+        return super().__getitem__(name).clone()
+
+
+@pytest.mark.parametrize("make", [tiny.sd, tiny.sdxl])
+def test_offloaded_networks_give_the_same_bits(make):
+    """Network by network, and layer by layer with nothing but shapes in between."""
+    expected, _ = guarded(make(), [Pull(), MAX])
+    pipe = make()
+    pipe.enable_model_cpu_offload(device="cpu")
+    assert torch.equal(guarded(pipe, [Pull(), MAX])[0], expected)
+    pipe = make()
+    for part in pipe.components.values():
+        if isinstance(part, torch.nn.Module):
+            cpu_offload(part, torch.device("cpu"), state_dict=Copies(part.state_dict()))
+    assert pipe.unet.device.type == pipe.text_encoder.device.type == "meta"
+    out, run = guarded(pipe, [Pull(), MAX])
+    assert torch.equal(out, expected)
+    assert run.backbone.device.type == "cpu"
+    refused(lambda: guarded(pipe, [Doubles()]), "needs WEIGHTS")
 
 
 def test_compiled_and_unknown_networks_are_refused():
@@ -495,9 +600,10 @@ class Fails(Method):
         return 0.0
 
 
+@pytest.mark.parametrize("make", [tiny.sd, tiny.sdxl])
 @pytest.mark.parametrize("methods", [[MAX], [Fails()]], ids=["in peace", "after an error"])
-def test_the_pipeline_is_as_before(methods):
-    pipe = tiny.sd()
+def test_the_pipeline_is_as_before(methods, make):
+    pipe = make()
     rngs = lambda: [torch.Generator().manual_seed(0)]  # noqa: E731
     plain = pipe("a cat", generator=rngs(), **ASK).images
     before = state(pipe)

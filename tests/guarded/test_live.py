@@ -45,9 +45,11 @@ def only(result):
     return picture
 
 
+@pytest.mark.parametrize("make", [tiny.sd, tiny.sdxl])
 @pytest.mark.parametrize("methods", [[], [MAX], [NegativePrompt("blood"), MAX]], ids=len)
-def test_the_same_pictures_as_generate(pipe, methods):
+def test_the_same_pictures_as_generate(make, methods):
     """Same seeds, same noise, same methods: the two doors make the same pictures."""
+    pipe = make()
     prompts, n = [Prompt("a cat", "rain"), Prompt("a dog on a boat")], 2
     with guard(pipe, methods=methods) as guarded:
         there = guarded(prompts, num_images_per_prompt=n, seed=3, **FAST)
@@ -200,19 +202,23 @@ def test_every_row_is_written_before_release_and_what_cannot_be_is_blocked(pipe,
     assert (picture.outcome, picture.image) == ("block", None)
 
 
+MASK = {"image": PICTURE, "mask_image": PICTURE.convert("L")}
+
+
 @pytest.mark.parametrize(
     ("kind", "given"),
     [
         (diffusers.StableDiffusionImg2ImgPipeline, {"image": PICTURE, "strength": 0.75}),
-        (diffusers.StableDiffusionInpaintPipeline, {"image": PICTURE, "mask_image": PICTURE.convert("L")}),
-        (
-            diffusers.StableDiffusionInpaintPipeline,
-            {"image": PICTURE, "mask_image": PICTURE.convert("L"), "padding_mask_crop": 2},
-        ),
+        (diffusers.StableDiffusionInpaintPipeline, MASK),
+        (diffusers.StableDiffusionInpaintPipeline, {**MASK, "padding_mask_crop": 2}),
+        (diffusers.StableDiffusionXLImg2ImgPipeline, {"image": PICTURE, "strength": 0.75}),
+        (diffusers.StableDiffusionXLInpaintPipeline, MASK),
     ],
 )
 def test_pipelines_that_start_from_a_picture(kind, given, policy, judge):
-    pipe = kind(**tiny.sd().components, requires_safety_checker=False)
+    xl = "XL" in kind.__name__
+    parts = tiny.sdxl().components if xl else tiny.sd().components | {"requires_safety_checker": False}
+    pipe = kind(**parts)
     size = {} if "strength" in given else {"height": 16, "width": 16}
     more = '[[method]]\nuse = "sld"\npreset = "max"\nconcept = "nudity"\n'
     with guard(pipe, policy(more=more), judges={"brightness": judge}) as guarded:
@@ -220,6 +226,14 @@ def test_pipelines_that_start_from_a_picture(kind, given, policy, judge):
     assert [p.image is None for p in pictures] == [p.outcome == "block" for p in pictures]
     assert all(p.reports["sld"]["on"] for p in pictures)
     assert len(judge.seen) == 2
+
+
+def test_texts_for_the_second_encoder_alone_are_refused():
+    with (
+        guard(tiny.sdxl(), RESEARCH) as guarded,
+        pytest.raises(Refused, match="negative_prompt_2, prompt_2: the hard stop cannot read it"),
+    ):
+        guarded("a cat", prompt_2="a dog", negative_prompt_2="rain", **FAST)
 
 
 def test_a_generator_of_the_callers_gives_what_the_plain_pipeline_gives(pipe):
@@ -258,6 +272,7 @@ def test_callbacks_follow_and_interrupt_but_see_no_tensor(pipe, policy, judge):
         ({"output_type": "latent"}, "a latent could be decoded past them"),
         ({"output_type": "np"}, "np.asarray"),
         ({"return_dict": False}, "safelight result"),
+        ({"denoising_end": 0.8}, "it leaves noise"),
         ({"callback": print}, "take callback_on_step_end"),
         ({"prompt_embeds": torch.zeros(1, 77, 32)}, "the hard stop cannot read it"),
         ({"negative_prompt_embeds": torch.zeros(1, 77, 32), "output_type": "pt"}, "negative_prompt_embeds"),
@@ -289,6 +304,8 @@ def test_wrong_arguments(pipe):
         guard(pipe, methods=[NegativePrompt("a"), NegativePrompt("b")])
     with pytest.raises(Refused, match="Pass a judge of your own in Python"):
         guard(pipe)
+    with pytest.raises(BadInput, match="FluxPipeline cannot be guarded: its guidance is not known"):
+        guard(tiny.flux(), RESEARCH)
 
 
 def test_outside_of_the_block_it_makes_nothing(pipe):

@@ -14,6 +14,7 @@ from safelight.diffusion.guard import Door
 from safelight.diffusion.rows import condition, rows
 from safelight.diffusion.solvers import draw, name_of, solver
 from safelight.methods.guidance.negative_prompt import NegativePrompt
+from safelight.methods.guidance.sega import SEGA
 from safelight.methods.guidance.sld import SLD
 
 MAX = SLD.of("max", concept="nudity")
@@ -23,6 +24,7 @@ CASES = {
     "SLD max": [MAX],
     "both": [NegativePrompt("blood"), MAX],
     "SLD twice": [SLD.of("medium", concept=("nudity", "blood"), sld_warmup_steps=3), MAX],
+    "SEGA": [SEGA(("nudity", "blood"), edit_warmup_steps=(2, 4), edit_cooldown_steps=(7, 9))],
 }
 PROMPTS = [Prompt("a cat"), Prompt("a dog on a boat, in a long text", negative="rain")]
 
@@ -53,18 +55,37 @@ def guarded(pipe, methods, scale=7.5, steps=10, n=2, **more):
         ).images  # fmt: skip
 
 
-SCHEDULERS = [
-    ("epsilon", diffusers.DDIMScheduler),
-    ("epsilon", diffusers.EulerDiscreteScheduler),
-    ("epsilon", diffusers.PNDMScheduler),
-    ("epsilon", diffusers.HeunDiscreteScheduler),
-    ("epsilon", diffusers.DPMSolverMultistepScheduler),
-    ("v_prediction", diffusers.DDIMScheduler),
-]
+PIPELINES = {
+    "SD, DDIM": (tiny.sd, "epsilon", diffusers.DDIMScheduler),
+    "SD, Euler": (tiny.sd, "epsilon", diffusers.EulerDiscreteScheduler),
+    "SD, PNDM": (tiny.sd, "epsilon", diffusers.PNDMScheduler),
+    "SD, Heun": (tiny.sd, "epsilon", diffusers.HeunDiscreteScheduler),
+    "SD, DPM-Solver++": (tiny.sd, "epsilon", diffusers.DPMSolverMultistepScheduler),
+    "SD, v, DDIM": (tiny.sd, "v_prediction", diffusers.DDIMScheduler),
+    "SDXL, Euler": (tiny.sdxl, diffusers.EulerDiscreteScheduler),
+    "SDXL, DDIM": (tiny.sdxl, diffusers.DDIMScheduler),
+}
 
 
-@pytest.mark.parametrize(("prediction", "scheduler"), SCHEDULERS)
+@pytest.mark.parametrize(("make", "settings"), [(m, s) for m, *s in PIPELINES.values()], ids=PIPELINES)
 @pytest.mark.parametrize("methods", CASES.values(), ids=CASES.keys())
-def test_equal_bits(prediction, scheduler, methods):
-    pipe = tiny.sd(prediction, scheduler)
-    assert torch.equal(guarded(pipe, methods), ours(pipe, methods))
+def test_equal_bits(make, settings, methods):
+    pipe = make(*settings)
+    latents = guarded(pipe, methods)
+    assert torch.equal(latents, ours(pipe, methods))
+    assert torch.equal(latents, guarded(pipe, [])) == (methods == [])
+
+
+@pytest.mark.parametrize("zeros", [True, False])
+def test_empty_negative_texts_of_sdxl_are_what_the_model_knows_them_by(zeros):
+    """One of the two prompts has no negative text: as ours, and as the plain pipeline that is given none."""
+    pipe = tiny.sdxl()
+    pipe.register_to_config(force_zeros_for_empty_prompt=zeros)
+    latents = guarded(pipe, [], n=1)
+    assert torch.equal(latents, ours(pipe, [], n=1))
+    alone = pipe(
+        [prompt.text for prompt in PROMPTS], latents=noise(2, pipe.scheduler), num_inference_steps=10,
+        guidance_scale=7.5, output_type="latent",
+    ).images  # fmt: skip
+    assert torch.equal(latents[0], alone[0])
+    assert not torch.allclose(latents[1], alone[1], atol=1e-3)

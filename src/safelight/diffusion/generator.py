@@ -12,6 +12,8 @@ from pathlib import Path
 from time import perf_counter
 
 import torch
+from accelerate.utils.modeling import get_state_dict_offloaded_model
+from torch import Tensor, nn
 
 from safelight.core.compose import exclusive, refusals
 from safelight.core.errors import BadInput, Refused
@@ -68,7 +70,7 @@ class Generator:
                     total.update(file_digest(file, "sha256").digest())
             return total.hexdigest()
         for name, part in self.backbone.parts.items():
-            for key, value in sorted(part.state_dict().items()):
+            for key, value in sorted(_weights(part).items()):
                 total.update(f"{name} {key} {value.dtype} {tuple(value.shape)} ".encode())
                 total.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
         return total.hexdigest()
@@ -188,3 +190,9 @@ class _Ask:
         if sampling.guidance == 1 and not guides(methods):
             del named["uncond"]  # no guidance: nobody looks at it
         return cls(prompt, seed, named)
+
+
+def _weights(net: nn.Module) -> Mapping[str, Tensor]:
+    """By name; layers that are offloaded one by one are brought in for it."""
+    by_layer = any(value.is_meta for value in net.parameters())
+    return get_state_dict_offloaded_model(net) if by_layer else net.state_dict()

@@ -68,17 +68,19 @@ class Run:
         what they made of the text."""
 
         def change(row: str, cond: Cond) -> Cond:
-            if any(isinstance(named[row], Cond) for named in self.asked):
+            texts = [named[row] for named in self.asked]
+            plain = [text for text in texts if isinstance(text, str)]
+            if len(plain) < len(texts):
                 return self._condition(row)
-            return embedded(cond, row, self.prompts, self.methods)
+            return embedded(self.family.emptied(self.pipe, cond, plain), row, self.prompts, self.methods)
 
-        return self.family.encoded(self.encoder(*args, **kwargs), change)
+        return self.family.encoded(self.pipe, self.encoder(*args, **kwargs), change)
 
     def ask(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         """The network's arguments at this iteration: the pipeline's, with the methods' rows behind."""
         x, t = args
         i = self._begin(kwargs) if self.i is None else self.i
-        if kwargs["encoder_hidden_states"] is not self.text:
+        if any(now is not then for now, then in zip(self.family.texts(kwargs), self.read, strict=True)):
             raise Refused(["the text was exchanged during the run, and nobody has checked the other one"])
         if i == self.n or not bool(t == self.timesteps[i]):
             raise Refused(["the pipeline left its scheduler's time steps: its steps cannot be followed"])
@@ -119,7 +121,7 @@ class Run:
         Raises:
             Refused: a method could never act in them, or there is no guidance to act in.
         """
-        self.text = kwargs["encoder_hidden_states"]
+        self.read = self.family.texts(kwargs)
         self.timesteps, self.levels = self.pipe.scheduler.timesteps, levels(self.pipe.scheduler)
         self.n = len(self.timesteps)
         scale = self.pipe.guidance_scale

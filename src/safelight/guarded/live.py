@@ -35,6 +35,7 @@ OURS = {
     "them; for pixels take np.asarray(picture.image)",
     "return_dict": "a guarded call returns a safelight result: pictures with their decisions",
     "callback": "it is handed latents, which could be decoded past the checks; take callback_on_step_end",
+    "denoising_end": "it leaves noise in the picture, and no judge can be trusted on that",
 }
 """Arguments of a pipeline that a guarded call does not take, and why."""
 

@@ -46,7 +46,10 @@ class SDXL(Latent):
             name: text(texts, self.device, output_hidden_states=True) for name, text in self.texts.items()
         }
         tokens = {name: out.hidden_states[-2] for name, out in outs.items()}
-        cond = Cond(tokens, {"text_encoder_2": outs["text_encoder_2"][0]})
+        return self.emptied(Cond(tokens, {"text_encoder_2": outs["text_encoder_2"][0]}), texts)
+
+    def emptied(self, cond: Cond, texts: Sequence[str]) -> Cond:
+        """The conditioning of texts, one row each, with zeros for an empty one where the model wants them."""
         if not self.empty_is_zero or all(texts):
             return cond
         given = torch.tensor([bool(text) for text in texts], device=self.device)
