@@ -1,8 +1,11 @@
 """What sampling costs: ratios of things measured in turn in one run, so that a busy machine slows both alike.
 
     python benchmarks/sampling.py [--model miniature] [--pictures 100] [--rounds 5]
+    python benchmarks/sampling.py --sd15 [--rounds 3]
 
-1. Our guided step against the bare network on the same rows: what the loop, the solver and guidance add.
+1. Our guided step against the bare network on the same rows, and our loop against diffusers' own pipeline,
+   texts to latents: what the loop, the solver and guidance add. With --sd15 this alone, for a few steps, on
+   random weights of the size of Stable Diffusion 1.5 (4 GB, minutes on two cores).
 2. SLD and SEGA against diffusers' retired pipelines, prompt to pixels, at equal output. SEGA has two
    concepts, which act to the end, so that every row is predicted at every step, or cool down.
 3. Seconds for 100 pictures at the model's defaults, decoding included, in float32 and bfloat16.
@@ -20,8 +23,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.pipelines.deprecated.semantic_stable_diffusion import SemanticStableDiffusionPipeline
 from diffusers.pipelines.deprecated.stable_diffusion_safe import StableDiffusionPipelineSafe
+from transformers import CLIPTextConfig, CLIPTextModel
 
 from safelight.core.errors import Damaged
 from safelight.core.method import Method
@@ -85,13 +90,50 @@ def guided_step(generator: Generator, rounds: int) -> tuple[float, float]:
     return in_turn(rounds, ours, bare)
 
 
+@torch.no_grad()
+def own_pipeline(generator: Generator, rounds: int) -> tuple[float, float]:
+    """Texts to the latents of a block, ours and by `StableDiffusionPipeline`."""
+    model, sampling, b = generator.backbone, generator.sampling, generator.sampling.block
+    pipe, x = pipeline(StableDiffusionPipeline, generator, sampling), noise(generator, b)
+    settings = {"num_inference_steps": sampling.steps, "guidance_scale": sampling.guidance, "latents": x}
+
+    def ours():
+        rows = {"uncond": model.encode([""]), "prompt": model.encode(prompts(b))}
+        for _ in denoise(model, generator.solver(sampling), rows, x, scale=sampling.guidance):
+            pass
+
+    def theirs():
+        pipe(prompts(b), output_type="latent", **settings)
+
+    return in_turn(rounds, ours, theirs)
+
+
+def sd15() -> Generator:
+    """Random weights of the size of Stable Diffusion 1.5; one picture a block, for two steps."""
+    levels: Any = {"block_out_channels": (128, 256, 512, 512)}  # diffusers annotates it as a tuple of one
+    ups, downs = ("UpDecoderBlock2D",) * 4, ("DownEncoderBlock2D",) * 4
+    parts = {
+        "unet": UNet2DConditionModel(sample_size=64, cross_attention_dim=768),
+        "vae": AutoencoderKL(**levels, up_block_types=ups, down_block_types=downs, layers_per_block=2),
+        "text_encoder": CLIPTextModel(
+            CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12)
+        ),
+        "tokenizer": tiny.tokenizer(),
+    }
+    nothing = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    scheduler: Any = DDIMScheduler.from_config(tiny.SCHEDULE)
+    generator = load(StableDiffusionPipeline(**parts, scheduler=scheduler, **nothing))
+    generator.sampling = replace(generator.sampling, solver="ddim", steps=2, block=1)
+    return generator
+
+
 Pair = tuple[float, float, float]
 """Seconds of ours and of theirs for one block; how far the pixels are apart, in 255ths."""
 
 
 def sld(generator: Generator, rounds: int) -> Pair:
     settings = {**SLD.presets["medium"]}
-    pipe = retired(StableDiffusionPipelineSafe, generator)
+    pipe = pipeline(StableDiffusionPipelineSafe, generator, short(generator))
     pipe.safety_concept = "nudity"
     return side_by_side(generator, rounds, SLD.of("medium", concept="nudity"), pipe, settings)
 
@@ -101,17 +143,16 @@ def sega(generator: Generator, rounds: int, cooldown: int | None) -> Pair:
     method = SEGA(("nudity", "violence"), edit_warmup_steps=5, edit_cooldown_steps=cooldown)
     settings = {name: getattr(method, name) for name in names if name != "edit_weights"}
     settings["editing_prompt"] = [edit.text for edit in method.edits]
-    return side_by_side(
-        generator, rounds, method, retired(SemanticStableDiffusionPipeline, generator), settings
-    )
+    pipe = pipeline(SemanticStableDiffusionPipeline, generator, short(generator))
+    return side_by_side(generator, rounds, method, pipe, settings)
 
 
-def retired(cls: Any, generator: Generator) -> Any:
-    """One of diffusers' retired pipelines around the generator's parts."""
+def pipeline(cls: Any, generator: Generator, sampling: Sampling) -> Any:
+    """One of diffusers' pipelines around the generator's parts."""
     text: Any = generator.backbone  # a Stable Diffusion
     parts = {**generator.backbone.parts, "tokenizer": text.texts["text_encoder"].tokenizer}
     nothing = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
-    pipe = cls(**parts, scheduler=generator.solver(short(generator)).scheduler, **nothing)
+    pipe = cls(**parts, scheduler=generator.solver(sampling).scheduler, **nothing)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
@@ -164,15 +205,17 @@ def main() -> None:
     parser.add_argument("--model", default="miniature")
     parser.add_argument("--pictures", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sd15", action="store_true")
     asked = parser.parse_args()
     logging.getLogger("diffusers").setLevel(logging.ERROR)
 
+    if asked.sd15:
+        generator = sd15()
+        print(f"random weights of the size of Stable Diffusion 1.5, {torch.get_num_threads()} threads")
+        return overhead(generator, asked.rounds)
     generator = reload(asked.model, "float32")
     print(f"{asked.model}: {generator.sampling}, {torch.get_num_threads()} threads")
-    ours, bare = guided_step(generator, asked.rounds)
-    row(
-        "guided steps / the bare network on the same rows", ours / bare, f"{ours:.2f} s, {bare:.2f} s a block"
-    )
+    overhead(generator, asked.rounds)
     for what, (ours, theirs, apart) in {
         "SLD": sld(generator, asked.rounds),
         "SEGA to the end": sega(generator, asked.rounds, cooldown=None),
@@ -183,6 +226,15 @@ def main() -> None:
     for dtype in ("float32", "bfloat16"):
         model = generator if dtype == "float32" else reload(asked.model, dtype)
         row(f"seconds for 100 pictures, {dtype}", 100 * pictures(model, asked.pictures) / asked.pictures)
+
+
+def overhead(generator: Generator, rounds: int) -> None:
+    for what, measure in {
+        "guided steps / the bare network on the same rows": guided_step,
+        "our loop / diffusers' own pipeline": own_pipeline,
+    }.items():
+        ours, other = measure(generator, rounds)
+        row(what, ours / other, f"{ours:.2f} s, {other:.2f} s a block")
 
 
 def row(what: str, value: float, detail: str = "") -> None:

@@ -32,7 +32,7 @@ def test_pictures_come_in_order_with_their_seeds(generator):
 
 
 def test_blocks_give_the_same_bytes_wherever_a_run_is_cut(generator):
-    sld = [SLD("rain", sld_warmup_steps=0)]
+    sld = [SLD("fog", sld_warmup_steps=0)]
     whole = generator.run(PROMPTS, SEEDS, sld, SAMPLING)
     parts = [p for a in (0, 2, 4) for p in generator.run(PROMPTS[a : a + 2], SEEDS[a : a + 2], sld, SAMPLING)]
     assert all(torch.equal(a.latent, b.latent) for a, b in zip(whole, parts, strict=True))

@@ -112,8 +112,9 @@ def test_a_concept_that_is_cut_is_said_with_the_lost_words(run):
         run(SLD("rain " * 30 + "end", sld_warmup_steps=0))
 
 
-def test_a_concept_that_the_negative_text_names_too_is_said_to_be_off(generator):
-    asked, sampling = [Prompt("a cat", negative="rain")], Sampling(steps=5, height=16, width=16)
+@pytest.mark.parametrize("prompt", [Prompt("a cat", negative="rain"), Prompt("rain")])
+def test_a_concept_in_the_words_of_another_row_is_said_to_be_off(run, prompt):
+    """e_S = e_0 leaves no direction, and e_S = e_p no difference: phi is 0."""
     with pytest.warns(UserWarning, match="'sld' was off: nothing to pull at"):
-        (stacked,) = generator.run(asked, [0], [SLD("rain", sld_warmup_steps=0)], sampling)
-    assert torch.equal(stacked.latent, generator.run(asked, [0], [], sampling)[0].latent)
+        (steered,) = run(SLD("rain", sld_warmup_steps=0), prompts=[prompt])
+    assert torch.equal(steered.latent, run(prompts=[prompt])[0].latent)

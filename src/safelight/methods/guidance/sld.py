@@ -20,6 +20,7 @@ Differs
     From the authors' code and diffusers' pipeline: settings that can never act (warm-up not shorter than the
     run, guidance 1 or less) are refused instead of ignored; a scale of 0 is off, and one in (0, 1] acts.
     delta counts solver iterations, as theirs does (some solvers make more than steps); it may be a fraction.
+    A prompt in the concept's own words is not steered at all, since d = 0: said in the report, and warned of.
     Several concepts each have their own mask and momentum, and their terms add up (ours).
     v-prediction and flow: d is taken on the epsilon that the predictions imply; the term stays linear in the
     prediction itself (ours; the references apply epsilon's formula unchanged).
@@ -132,8 +133,8 @@ class SLD(Method):
         """Besides on: the concepts, the iterations that acted, the mean share of elements they pulled at."""
         shares = [0.0] * b
         if state.acted:
-            why = "nothing to pull at: the concept is predicted like the unconditional text, or the threshold"
-            why += " leaves no element"
+            why = "nothing to pull at: the concept is predicted like the prompt or the unconditional text, or"
+            why += " the threshold leaves no element"
             steps = [torch.stack(parts).mean(0) for parts in state.acted.values()]
             shares = torch.stack(steps).mean(0).tolist()
         else:
