@@ -26,9 +26,9 @@ check: $(VENV)/.ok
 bench: $(VENV)/.ok
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
-# Every table of docs/measured.md: about an hour on two cores; what out/measured.db holds is not made again.
+# Every table of docs/measured.md: about two hours on two cores; what out/measured.db holds is not made again.
 TASKS = body innocent explicit violence neutral
-POLICIES = negative-prompt sld-weak sld-weak-diffusers sld-medium sld-strong sld-max general school
+POLICIES = negative-prompt sld-weak sld-medium sld-strong sld-max general sega sega-negative-prompt sld-negative-prompt
 measured: $(VENV)/.ok
 	$(BIN)/safelight miniature card --dtype bfloat16 --out docs/measured/card.md --doubtful docs/measured/doubtful.png
 	@mkdir -p out && for task in $(TASKS); do \
