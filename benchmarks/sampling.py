@@ -110,11 +110,14 @@ def own_pipeline(generator: Generator, rounds: int) -> tuple[float, float]:
 
 def sd15() -> Generator:
     """Random weights of the size of Stable Diffusion 1.5; one picture a block, for two steps."""
-    levels: Any = {"block_out_channels": (128, 256, 512, 512)}  # diffusers annotates it as a tuple of one
-    ups, downs = ("UpDecoderBlock2D",) * 4, ("DownEncoderBlock2D",) * 4
+    levels: dict[str, Any] = {  # Any: diffusers annotates these as tuples of one
+        "block_out_channels": (128, 256, 512, 512),
+        "up_block_types": ("UpDecoderBlock2D",) * 4,
+        "down_block_types": ("DownEncoderBlock2D",) * 4,
+    }
     parts = {
         "unet": UNet2DConditionModel(sample_size=64, cross_attention_dim=768),
-        "vae": AutoencoderKL(**levels, up_block_types=ups, down_block_types=downs, layers_per_block=2),
+        "vae": AutoencoderKL(**levels, layers_per_block=2),
         "text_encoder": CLIPTextModel(
             CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12)
         ),

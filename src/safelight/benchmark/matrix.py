@@ -61,7 +61,7 @@ def _apart(entries: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]
     """Methods with a concept get one each: two that name the same text may cancel each other."""
     classes = [get("methods", str(entry["use"])) for entry in entries]
     return [
-        {"concept": concept} | entry if "concept" in {field.name for field in fields(cls)} else entry
+        {"concept": concept, **entry} if "concept" in {field.name for field in fields(cls)} else entry
         for entry, cls, concept in zip(entries, classes, CONCEPTS, strict=False)
     ]
 
