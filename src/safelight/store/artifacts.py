@@ -78,10 +78,10 @@ class Manifest:
             return []
         dtype = str(tensors[other[0]].dtype).removeprefix("torch.")
         which = f"{len(other)} of {len(self.base)} tensors have another hash, the first {other[0]} ({dtype})"
-        return [
-            f"it was made of other weights: {which}; either the model is another one (or the file was made of it"
-            " in half precision, and fits that only), or an earlier entry has changed it"
-        ]
+        why = (
+            "the model is another one, or an earlier entry changed it, or the file was made in half precision"
+        )
+        return [f"it was made of other weights: {which}; either {why} and fits that only"]
 
     def _is_base(self, name: str, tensor: Tensor) -> bool:
         dtype = str(tensor.dtype).removeprefix("torch.")

@@ -10,9 +10,9 @@ Equations
     B     = lambda I + s_e sum_i c_i c_i^T + s_p sum_j c_j c_j^T
     v_i* = W c_i'                                technique "replace"
     v_i* = W c_i' - <U, W c_i'> U                technique "tensor": U = W c of all the concept's rows, norm 1
-    Computed as W_new = W + sum_i (v_i* - W c_i) g_i^T with g_i = s_e B^-1 c_i, which is the same: the numerator
-    is W B + s_e sum_i (v_i* - W c_i) c_i^T. One Cholesky factorisation serves all layers, in float64; weights
-    are cast to their dtype last. For "replace" W_new = W M with M = I + sum_i (c_i' - c_i) g_i^T, the `map`.
+    Computed as W_new = W + sum_i (v_i* - W c_i) g_i^T with g_i = s_e B^-1 c_i, which is the same: the
+    numerator is W B + s_e sum_i (v_i* - W c_i) c_i^T. One Cholesky factorisation serves all layers, in float64;
+    weights are cast to their dtype last. For "replace" W_new = W M with M = I + sum_i (c_i' - c_i) g_i^T.
 
     Which states (L tokens a text; e: the place of the last token before the end token):
     "2023"  edited: rows e .. L-1, as many for concept as for guide, aligned at their e: the last word's
@@ -23,8 +23,8 @@ Differs
     From the authors' programs (github.com/rohitgandikota/unified-concept-editing; recipe "2023" is
     train-scripts/train_erase.py, "2025" is trainscripts/uce_sd_erase.py): they invert B in float32 for every
     layer. Their list of 1,734 artists to preserve is not shipped: name what to preserve.
-    An empty guide is encoded as a text without words, as theirs. The unconditional row of our loop is all zeros
-    in SDXL; the edit leaves zeros at zero.
+    An empty guide is encoded as a text without words, as theirs. The unconditional row of our loop is all
+    zeros in SDXL; the edit leaves zeros at zero.
     `expand_prompts` adds five phrases around each concept, with the concept's guide. The program of 2025 does
     that for as many concepts as there are preserved texts, and preserves the same phrases.
     Lists that contradict themselves are refused, not solved.
@@ -216,8 +216,10 @@ def projections(model: Backbone) -> dict[str, Tensor]:
         BadInput: they are wrapped, quantised, or of another width than the text states.
     """
     if Cap.CROSS_ATTN not in model.caps:
-        why = "UCE edits the key and value matrices of text cross-attention, and this family has none: there text"
-        raise Refused([f"{model.family}: {why} and picture attend to each other in one layer"])
+        why = "has none: there text and picture attend to each other in one layer"
+        raise Refused(
+            [f"UCE edits keys and values of text cross-attention, and the family {model.family} {why}"]
+        )
     if Cap.WEIGHTS not in model.caps:
         raise Refused(
             ["UCE reads and writes weights; this model's are offloaded layer by layer: load it whole"]
