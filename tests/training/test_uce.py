@@ -24,7 +24,9 @@ def double(request):
 def states(pipe, text):
     """The text states [77, d] by the pipeline itself, and the place of the last content token."""
     tokens = pipe.tokenizer(text, padding="max_length", truncation=True, max_length=77, return_tensors="pt")
-    out = pipe.encode_prompt(text, "cpu", 1, False)[0]
+    out = pipe.encode_prompt(text, device="cpu", num_images_per_prompt=1, do_classifier_free_guidance=False)[
+        0
+    ]
     return out[0].detach(), int(tokens.attention_mask.sum()) - 2
 
 

@@ -53,7 +53,7 @@ def test_predictions_are_those_of_the_weight_edit(family, edit, tmp_path):
 def test_all_rows_of_a_run_are_mapped(generator, tmp_path):
     UCE(("nudity", "blood"), ("a cat",), recipe="2023").map(generator.backbone).save(tmp_path / "map")
     UCE(("nudity", "blood"), ("a cat",), recipe="2023").edit(generator.backbone).save(tmp_path / "weights")
-    sld = SLD("blood", sld_warmup_steps=0)
+    sld = SLD("a weapon", sld_warmup_steps=0)
     asked = [Prompt("nudity", "blood")], [1]
     (ours,) = generator.run(*asked, [UCEMap(str(tmp_path / "map")), sld], SAMPLING)
     (theirs,) = generator.run(*asked, [Weights(str(tmp_path / "weights")), sld], SAMPLING)
@@ -76,7 +76,7 @@ def test_maps_stack_in_order(generator, tmp_path):
 def test_another_text_encoder_is_refused_and_another_network_is_not(generator, tmp_path):
     UCE(("nudity",)).map(generator.backbone).save(tmp_path / "map")
     method = UCEMap(str(tmp_path / "map"))
-    with pytest.raises(Refused, match="'uce-map', .*tensors have another hash, the first text_encoder"):
+    with pytest.raises(Refused, match=r"'uce-map', .*tensors have another hash, the first text_encoder"):
         load(tiny.sd(seed=1)).run(["a cat"], [1], [method], SAMPLING)
     other = tiny.sd()
     with torch.no_grad():
