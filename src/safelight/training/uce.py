@@ -11,7 +11,7 @@ Equations
     v_i* = W c_i'                                technique "replace"
     v_i* = W c_i' - <U, W c_i'> U                technique "tensor": U = W c of all the concept's rows, norm 1
     Computed as W_new = W + sum_i (v_i* - W c_i) g_i^T with g_i = s_e B^-1 c_i, which is the same: the
-    numerator is W B + s_e sum_i (v_i* - W c_i) c_i^T. One Cholesky factorisation in float64 serves all layers;
+    numerator is W B + s_e sum_i (v_i* - W c_i) c_i^T. One Cholesky factor in float64 serves all layers;
     weights are cast to their dtype last. For "replace" W_new = W M with M = I + sum_i (c_i' - c_i) g_i^T.
 
     Which states (L tokens a text; e: the place of the last token before the end token):
