@@ -62,7 +62,7 @@ def matrix(entries: Mapping[str, Mapping[str, object]] | None = None) -> list[Ce
             _cell(
                 methods,
                 family,
-                _apart([files[column[0].family].get(name, {}) | entries[name] for name in methods]),
+                _apart([{**files[column[0].family].get(name, {}), **entries[name]} for name in methods]),
                 *column,
             )
             for methods in chosen
@@ -88,7 +88,7 @@ def _apart(entries: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]
     """Methods with a concept get one each: two that name the same text may cancel each other."""
     classes = [get("methods", str(entry["use"])) for entry in entries]
     return [
-        {"concept": concept} | entry if "concept" in {field.name for field in fields(cls)} else entry
+        {"concept": concept, **entry} if "concept" in {field.name for field in fields(cls)} else entry
         for entry, cls, concept in zip(entries, classes, CONCEPTS, strict=False)
     ]
 
