@@ -9,15 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import combinations
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
 from safelight.core.compose import compose
 from safelight.core.errors import Refused
+from safelight.core.nouns import Cap
 from safelight.core.registry import get, load_all
-from safelight.diffusion import tiny
+from safelight.diffusion import patch, tiny
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.load import load
+from safelight.store.artifacts import Artifact, Manifest
+from safelight.training.uce import UCE
 
 STEPS = 12  # more than the longest warm-up of a method's defaults
 GUIDANCE = 5.0
@@ -43,6 +48,7 @@ def matrix(entries: Mapping[str, Mapping[str, object]] | None = None) -> list[Ce
     """Every method alone, then every pair, on every family.
 
     entries: by method, the table that a policy would have for it; by default every method with its defaults.
+    Methods that apply a file get one that is made of the family's own tiny model.
     Raises AssertionError where a picture is not finite or a method changes nothing: that is neither.
     """
     entries = entries or {name: {"use": name} for name in load_all("methods")}
@@ -50,11 +56,32 @@ def matrix(entries: Mapping[str, Mapping[str, object]] | None = None) -> list[Ce
     columns = {name: (model, GUIDANCE) for name, model in models.items()}
     columns[UNGUIDED] = (models["flux"], 1.0)
     chosen = [names for size in (1, 2) for names in combinations(entries, size)]
-    return [
-        _cell(methods, family, _apart([entries[name] for name in methods]), *column)
-        for methods in chosen
-        for family, column in columns.items()
-    ]
+    with TemporaryDirectory() as folder:
+        files = {model.family: _files(model, Path(folder) / name) for name, model in models.items()}
+        return [
+            _cell(
+                methods,
+                family,
+                _apart([{**files[column[0].family].get(name, {}), **entries[name]} for name in methods]),
+                *column,
+            )
+            for methods in chosen
+            for family, column in columns.items()
+        ]
+
+
+def _files(model: Generator, folder: Path) -> dict[str, Mapping[str, object]]:
+    """By method, the setting `file` with an artifact of this model: one tensor halved, and a UCE map where
+    the family can have one."""
+    folder.mkdir()
+    name, tensor = next(iter(patch.tensors(model.backbone).items()))
+    manifest = Manifest.of({name: tensor}, kind="full", family=model.family, method="half", config={})
+    made = {"weights": Artifact(manifest, {name: tensor / 2})}
+    if Cap.CROSS_ATTN in model.caps:
+        made["uce-map"] = UCE(("a cat",), ("blood",)).map(model.backbone)
+    for method, artifact in made.items():
+        artifact.save(folder / method)
+    return {method: {"file": str(folder / method)} for method in made}
 
 
 def _apart(entries: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]]:

@@ -66,6 +66,11 @@ class Backbone(Protocol):
         """The end of `text` that none of the encoders reads; empty if one reads it all."""
         ...
 
+    def last(self, text: str) -> int:
+        """The place of the last word's last token among the tokens that `encode` gives; the start token's, 0,
+        for a text without words."""
+        ...
+
     def predict(self, x: Float[Tensor, "b c h w"], t: Tensor, cond: Cond) -> Float[Tensor, "b c h w"]: ...
 
     def decode(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 3 H W"]:

@@ -87,6 +87,9 @@ class Latent:
     def lost(self, text: str) -> str:
         return min((encoder.lost(text) for encoder in self.texts.values()), key=len)
 
+    def last(self, text: str) -> int:
+        return next(iter(self.texts.values())).last(text)
+
     def decode(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 3 H W"]:
         latents = (x / self.vae.config.scaling_factor + self._shift).to(self.vae.dtype)
         return (self.vae.decode(latents, return_dict=False)[0].float() / 2 + 0.5).clamp(0, 1)

@@ -33,3 +33,8 @@ class TextEncoder:
         marks = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         spans = marks.offset_mapping
         return text[spans[room][0] :] if len(spans) > room else ""
+
+    def last(self, text: str) -> int:
+        """The place of the last token before the end token (CLIP; T5 has no start token)."""
+        ids = self.tokenizer(text, truncation=True, max_length=self.length).input_ids
+        return max(len(ids) - 2, 0)

@@ -1,0 +1,1 @@
+"""Methods that change what the text encoders say of a text."""

@@ -1,0 +1,1 @@
+"""Methods that change the network's weights for the length of a run."""
