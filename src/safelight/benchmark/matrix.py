@@ -21,6 +21,7 @@ from safelight.core.registry import get, load_all
 from safelight.diffusion import patch, tiny
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.load import load
+from safelight.diffusion.sampling import Picture, Sampling
 from safelight.store.artifacts import Artifact, Manifest
 from safelight.training.uce import UCE
 
@@ -44,6 +45,33 @@ class Cell:
         return not self.problems
 
 
+@dataclass(frozen=True)
+class Column:
+    """A family's model, how it samples, and its picture without any method."""
+
+    family: str
+    model: Generator
+    sampling: Sampling
+    plain: Picture
+
+    @classmethod
+    def of(cls, family: str, model: Generator, guidance: float) -> Column:
+        sampling = replace(model.sampling, steps=STEPS, guidance=guidance)
+        [plain] = model.run(["a cat"], [0], (), sampling)
+        return cls(family, model, sampling, plain)
+
+    def cell(self, names: tuple[str, ...], entries: Sequence[Mapping[str, object]]) -> Cell:
+        try:
+            methods = compose(entries, self.model)
+            [picture] = self.model.run(["a cat"], [0], methods, self.sampling)
+        except Refused as refused:
+            return Cell(names, self.family, tuple(refused.problems))
+        where = f"{' + '.join(names)} on {self.family}"
+        assert picture.status == "ok", f"{where}: {picture.detail}"
+        assert not torch.equal(picture.latent, self.plain.latent), f"{where} did nothing"
+        return Cell(names, self.family)
+
+
 def matrix(entries: Mapping[str, Mapping[str, object]] | None = None) -> list[Cell]:
     """Every method alone, then every pair, on every family.
 
@@ -52,21 +80,19 @@ def matrix(entries: Mapping[str, Mapping[str, object]] | None = None) -> list[Ce
     Raises AssertionError where a picture is not finite or a method changes nothing: that is neither.
     """
     entries = entries or {name: {"use": name} for name in load_all("methods")}
-    models = {name: load(make()) for name, make in tiny.FAMILIES.items()}
-    columns = {name: (model, GUIDANCE) for name, model in models.items()}
-    columns[UNGUIDED] = (models["flux"], 1.0)
     chosen = [names for size in (1, 2) for names in combinations(entries, size)]
+    models = {name: load(make()) for name, make in tiny.FAMILIES.items()}
+    columns = [Column.of(name, model, GUIDANCE) for name, model in models.items()]
+    columns.append(Column.of(UNGUIDED, models["flux"], 1.0))
     with TemporaryDirectory() as folder:
-        files = {model.family: _files(model, Path(folder) / name) for name, model in models.items()}
+        files = {name: _files(model, Path(folder) / name) for name, model in models.items()}
         return [
-            _cell(
-                methods,
-                family,
-                _apart([{**files[column[0].family].get(name, {}), **entries[name]} for name in methods]),
-                *column,
+            column.cell(
+                names,
+                _apart([{**files[column.model.family].get(name, {}), **entries[name]} for name in names]),
             )
-            for methods in chosen
-            for family, column in columns.items()
+            for names in chosen
+            for column in columns
         ]
 
 
@@ -91,25 +117,6 @@ def _apart(entries: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]
         {"concept": concept, **entry} if "concept" in {field.name for field in fields(cls)} else entry
         for entry, cls, concept in zip(entries, classes, CONCEPTS, strict=False)
     ]
-
-
-def _cell(
-    names: tuple[str, ...],
-    family: str,
-    entries: Sequence[Mapping[str, object]],
-    model: Generator,
-    guidance: float,
-) -> Cell:
-    sampling = replace(model.sampling, steps=STEPS, guidance=guidance)
-    try:
-        methods = compose(entries, model)
-        [picture] = model.run(["a cat"], [0], methods, sampling)
-    except Refused as refused:
-        return Cell(names, family, tuple(refused.problems))
-    [plain] = model.run(["a cat"], [0], (), sampling)
-    assert picture.status == "ok", f"{names} on {family}: {picture.detail}"
-    assert not torch.equal(picture.latent, plain.latent), f"{names} on {family} did nothing"
-    return Cell(names, family)
 
 
 def markdown(cells: Sequence[Cell]) -> str:
