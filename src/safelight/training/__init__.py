@@ -1,0 +1,1 @@
+"""One trainer and the objectives it minimises: the weights methods that learn."""

@@ -1,0 +1,211 @@
+"""What objectives share that take concepts out of a UNet by training some of its tensors.
+
+The model is changed in place while it is trained; leaving the objective's `with` block restores every bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import Any, ClassVar, Self
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor, nn
+
+from safelight.core.concepts import concept_texts
+from safelight.core.errors import BadInput
+from safelight.core.nouns import Cond
+from safelight.core.ports import Backbone
+from safelight.core.valid import number, whole
+from safelight.diffusion.denoise import join
+from safelight.diffusion.solvers import solver
+from safelight.training.fit import Plan
+from safelight.training.groups import trained
+from safelight.training.pairing import pairs
+from safelight.training.rollouts import rollout, stopped
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Partly denoised latents, the time steps they are paired with, and the text whose prediction is trained."""
+
+    x: Float[Tensor, "b c h w"]
+    t: Tensor
+    text: str
+    target: Float[Tensor, "b c h w"] | None = None
+
+
+class Erasure:
+    """A model with some of its tensors in training, its texts encoded once, and its way of sampling."""
+
+    name: ClassVar[str]
+    model: Backbone
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The objective's own configuration, as JSON."""
+        raise NotImplementedError
+
+    def _open(
+        self,
+        texts: Sequence[str],
+        *,
+        groups: str,
+        group: str,
+        guidance: float,
+        solver_name: str,
+        solver_steps: int,
+        pairing: str,
+        rows: int,
+    ) -> None:
+        """Checks everything, then prepares the model. `texts`: all that will be predicted, besides none."""
+        model = self.model
+        number("guidance", guidance, 1, above=True)  # at 1 the latents would be of no text at all
+        whole("solver_steps", solver_steps, 1)
+        whole("rows", rows, 1)
+        if model.dtype not in (torch.float32, torch.float64):
+            raise BadInput(
+                f"training needs full precision, not {model.dtype}: load the model with dtype='float32'"
+            )
+        self._guidance, self._rows = guidance, rows
+        self._solver = lambda: solver(
+            solver_name,
+            solver_steps,
+            model.scheduler,
+            model.device,
+            model.schedule(solver_steps, *model.size),
+        )
+        T = model.scheduler.config.num_train_timesteps
+        self._pairs = pairs(pairing, solver_steps, T, self._solver().timesteps.tolist())
+        self._parameters = trained(model.net, model.family, groups, group)
+        self._conds = encoded(model, texts)
+        self._flags = {parameter: parameter.requires_grad for parameter in model.net.parameters()}
+        self._base = {name: value.detach().clone() for name, value in self._parameters.items()}
+        self._hashes = {name: digest(value) for name, value in self._base.items()}
+        model.net.requires_grad_(False)
+        for parameter in self._parameters.values():
+            parameter.requires_grad_(True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    @torch.no_grad()
+    def __exit__(self, *exception: object) -> None:
+        for name, parameter in self._parameters.items():
+            parameter.copy_(self._base[name])
+            parameter.grad = None
+        for parameter, flag in self._flags.items():
+            parameter.requires_grad_(flag)
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        base = sha256("".join(self._hashes.values()).encode()).hexdigest()
+        return {"method": self.name, "family": self.model.family, "base": base, "settings": self.settings}
+
+    def parameters(self) -> Mapping[str, nn.Parameter]:
+        return self._parameters
+
+    def after_step(self) -> None:
+        """Nothing, unless an objective keeps an average."""
+
+    def state_dict(self) -> Mapping[str, Tensor]:
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Nothing, unless an objective keeps an average."""
+
+    def final(self) -> Mapping[str, Tensor]:
+        """The values that the training is for, by the names of `parameters`."""
+        return self._parameters
+
+    def result(self, plan: Plan) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The touched tensors' new values by diffusers' names, on the CPU, and the manifest of their artifact.
+
+        The manifest's `base` is the sha256 of each tensor before the training, in float32.
+        """
+        tensors = {name: value.detach().to("cpu", copy=True) for name, value in self.final().items()}
+        manifest = {
+            "schema": 1,
+            "kind": "full",  # values, not differences from the base
+            "family": self.model.family,
+            "base": self._hashes,
+            "method": self.name,
+            "config": {**self.settings, "plan": asdict(plan)},
+        }
+        return tensors, manifest
+
+    @contextmanager
+    def _holding(self, values: Mapping[str, Tensor]) -> Iterator[None]:
+        """The trained tensors have these values for the length of the block. No copy is made."""
+        own = {name: parameter.data for name, parameter in self._parameters.items()}
+        try:
+            for name, parameter in self._parameters.items():
+                parameter.data = values[name]
+            yield
+        finally:
+            for name, parameter in self._parameters.items():
+                parameter.data = own[name]
+
+    def _latents(self, text: str, rng: Generator) -> tuple[Float[Tensor, "b c h w"], Tensor]:
+        """Latents on the way to pictures of `text`, and time steps [b]. Draws noise, then each sample's pair,
+        then each sample's time step."""
+        model, run = self.model, self._solver()
+        shape = (self._rows, *model.latent_shape(*model.size))
+        noise = torch.randn(shape, generator=rng).to(model.device, model.dtype) * run.init_scale
+        picked = [self._pairs[_index(len(self._pairs), rng)] for _ in range(self._rows)]
+        t = torch.tensor([pair.times[_index(len(pair.times), rng)] for pair in picked], device=model.device)
+        conds = {"uncond": self._conds[""], "prompt": self._conds[text]}
+        path = rollout(model, run, conds, noise, self._guidance, [rng] * self._rows, self._pairs[0].start)
+        with torch.no_grad():
+            return stopped(path, [pair.steps for pair in picked]), t
+
+    def _predict(self, x: Float[Tensor, "b c h w"], t: Tensor, *texts: str) -> tuple[Tensor, ...]:
+        """The network's prediction for each text, in one forward pass."""
+        conds = join([self._conds[text].expand(len(x)) for text in texts])
+        out = self.model.predict(torch.cat([x] * len(texts)), torch.cat([t] * len(texts)), conds)
+        return out.chunk(len(texts))
+
+
+def concepts_of(concept: str | tuple[str, ...]) -> tuple[str, ...]:
+    """The texts of one concept or several, each once.
+
+    Raises:
+        BadInput: there is none, one is empty, or two are the same.
+    """
+    texts = concept_texts(concept)
+    if twice := sorted({text for text in texts if texts.count(text) > 1}):
+        raise BadInput(f"concept names '{twice[0]}' twice: name each once")
+    return texts
+
+
+def encoded(model: Backbone, texts: Sequence[str]) -> dict[str, Cond]:
+    """The conditioning of each text and of none, encoded once.
+
+    Raises:
+        BadInput: a text does not fit into the text encoder, or says nothing to it.
+    """
+    conds = {"": model.encode([""])}
+    for text in texts:
+        if lost := model.lost(text):
+            raise BadInput(
+                f"the text encoder does not read the end of '{text:.60}': '{lost:.200}' is cut; shorten it"
+            )
+        conds[text] = model.encode([text])
+        tokens = conds[text].tokens
+        if all(torch.equal(value, conds[""].tokens[key]) for key, value in tokens.items()):
+            raise BadInput(f"'{text}' says nothing to the text encoder: it reads it as the empty text")
+    return conds
+
+
+def digest(tensor: Tensor) -> str:
+    """sha256 of a tensor's values in float32: the same for all dtypes that hold them."""
+    values = tensor.detach().to("cpu", torch.float32).contiguous()
+    return sha256(values.view(-1).view(torch.uint8).numpy().data).hexdigest()
+
+
+def _index(n: int, rng: Generator) -> int:
+    """A uniform draw from 0..n-1."""
+    return int(torch.randint(n, (), generator=rng))
