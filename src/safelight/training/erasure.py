@@ -30,12 +30,12 @@ from safelight.training.rollouts import rollout, stopped
 
 @dataclass(frozen=True)
 class Batch:
-    """Partly denoised latents, the time steps they are paired with, and the text whose prediction is trained."""
+    """Partly denoised latents, their time steps, the text whose prediction is trained, and its target."""
 
     x: Float[Tensor, "b c h w"]
     t: Tensor
     text: str
-    target: Float[Tensor, "b c h w"] | None = None
+    target: Float[Tensor, "b c h w"]
 
 
 class Erasure:
@@ -108,6 +108,11 @@ class Erasure:
     def parameters(self) -> Mapping[str, nn.Parameter]:
         return self._parameters
 
+    def loss(self, batch: Batch) -> Mapping[str, Tensor]:
+        """mean( (e_theta(x_t, t, text) - target)^2 )"""
+        (predicted,) = self._predict(batch.x, batch.t, batch.text)
+        return {"loss": (predicted - batch.target).square().mean()}
+
     def after_step(self) -> None:
         """Nothing, unless an objective keeps an average."""
 
@@ -122,7 +127,7 @@ class Erasure:
         return self._parameters
 
     def result(self, plan: Plan) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The touched tensors' new values by diffusers' names, on the CPU, and the manifest of their artifact.
+        """The touched tensors' new values by diffusers' names, on the CPU, and their artifact's manifest.
 
         The manifest's `base` is the sha256 of each tensor before the training, in float32.
         """

@@ -1,32 +1,35 @@
 """ESD: Erased Stable Diffusion (Gandikota et al. 2023, arXiv 2303.07345).
 
-Idea: the network learns to predict for the concept what the original predicts when it is guided away from it. The
-latents it learns on are on the way to pictures of the concept.
+Idea: the network learns to predict for the concept what the original predicts when it is guided away from it.
+The latents it learns on are on the way to pictures of the concept.
 
 Equations: theta* frozen original, c concept, eta negative guidance, all targets without gradient:
     classic, sdd:  target = e*(x_t, t, "") - eta (e*(x_t, t, c) - e*(x_t, t, ""))
-    2025:          target = e*(x_t, t, f)  - eta (e*(x_t, t, c) - e*(x_t, t, "")),  f = c unless `erase_from` is given
-    alt:           as 2025 with f = "" unless `erase_from` is given
+    2025:          target = e*(x_t, t, f)  - eta (e*(x_t, t, c) - e*(x_t, t, ""))
+    alt:           as 2025
+    f = `erase_from` if given, else c in 2025 and "" in alt
     L = mean( (e_theta(x_t, t, c') - target)^2 ),  c' = `erase_from` if given, else c
 
-Without `erase_from`, 2025 pushes past the empty text by eta - 1: its eta = 2 is classic's eta = 1 and the literature's
-"ESD-x-1". The manifest's `eta_classic` says so.
+Without `erase_from`, 2025 pushes past the empty text by eta - 1: its eta = 2 is classic's eta = 1 and the
+literature's "ESD-x-1". The manifest's `eta_classic` says so.
 
 Differs: four programs bear this name, so one must be chosen by `recipe`:
     "classic"  github.com/rohitgandikota/erasing at a2189e9, which the paper used
     "sdd"      github.com/nannullna/safe-diffusion at a2e820c, which made the rows of the SDD paper
-    "2025"     github.com/rohitgandikota/erasing at 25613d2: sampled by the original, each latent with its own time step
+    "2025"     github.com/rohitgandikota/erasing at 25613d2; the original samples, each latent with its own t
     "alt"      the same commit's alt_esd_diffusers
-They differ in which tensors a group names, in how time steps are paired (see `pairing`), in who samples, and in their
-plans. Ours trains in float32 (2025: bfloat16, which rounds most of its updates away) at the network's own size (2025:
-1024 pixels, also for Stable Diffusion 1). 2025's default for SDXL, eta = 1, is classic's 0, so no erasure but
-distillation towards the empty text; ours is 2 there too. Networks that predict v are trained on v, which no program
-does: the difference of predictions at one latent is the same up to a factor.
+They differ in which tensors a group names, in how time steps are paired (see `pairing`), in who samples, and
+in their plans. Ours trains in float32 (2025: bfloat16, which rounds most of its updates away) at the
+network's own size (2025: 1024 pixels, also for Stable Diffusion 1). 2025's default for SDXL, eta = 1, is
+classic's 0, so no erasure but distillation towards the empty text; ours is 2 there too. Networks that predict
+v are trained on v, which no program does: the target is the same one, and the loss 1 / alpha_t^2 of that in
+epsilon.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal, final
 
@@ -56,19 +59,14 @@ class Recipe:
     group: str
 
 
+CLASSIC = Plan(1000, 1e-5)
+SDD = replace(CLASSIC, weight_decay=1e-4, clip=1.0)
 RECIPES: Mapping[str, Recipe] = {
-    "classic": Recipe(
-        Plan(1000, 1e-5), "classic", "classic", "student", "null", eta=1, guidance=3, solver="ddim", group="xattn"
-    ),
-    "sdd": Recipe(
-        Plan(1000, 1e-5, weight_decay=1e-4, clip=1.0),
-        "sdd", "as-released", "student", "null", eta=3, guidance=3, solver="ddim", group="xattn",
-    ),
-    "2025": Recipe(
-        Plan(200, 5e-5), "2025", "exact", "original", "concept", eta=2, guidance=3, solver="own", group="esd-x"
-    ),
-    "alt": Recipe(Plan(200, 2e-5), "2025", "alt", "student", "null", eta=2, guidance=3, solver="ddim", group="esd-x"),
-}  # fmt: skip
+    "classic": Recipe(CLASSIC, "classic", "classic", "student", "null", 1, 3, "ddim", "xattn"),
+    "sdd": Recipe(SDD, "sdd", "as-released", "student", "null", 3, 3, "ddim", "xattn"),
+    "2025": Recipe(Plan(200, 5e-5), "2025", "exact", "original", "concept", 2, 3, "own", "esd-x"),
+    "alt": Recipe(Plan(200, 2e-5), "2025", "alt", "student", "null", 2, 3, "ddim", "esd-x"),
+}
 SDXL_2025 = replace(RECIPES["2025"], plan=Plan(200, 2e-4), guidance=2)
 SDXL_2025_U = replace(SDXL_2025, plan=Plan(200, 1e-5))
 """Its program forces this rate for esd-u."""
@@ -133,7 +131,7 @@ class ESD(Erasure):
 
     @property
     def eta_classic(self) -> float | None:
-        """How far past the empty text the target lies; None with `erase_from`, where that is not its anchor."""
+        """How far past the empty text the target lies; None with `erase_from`, which is then the anchor."""
         if self.erase_from is not None:
             return None
         return self.how.eta - 1 if self.how.anchor == "concept" else self.how.eta
@@ -141,11 +139,9 @@ class ESD(Erasure):
     def batch(self, step: int, rng: Generator) -> Batch:
         concept = self._concepts[int(torch.randint(len(self._concepts), (), generator=rng))]
         learner = self.erase_from or concept
-        if self.how.sampler == "student":
+        with self._holding(self._base) if self.how.sampler == "original" else nullcontext():
             x, t = self._latents(learner, rng)
         with self._holding(self._base), torch.no_grad():
-            if self.how.sampler == "original":
-                x, t = self._latents(learner, rng)
             return Batch(x, t, learner, self.target(x, t, concept))
 
     def target(self, x: Tensor, t: Tensor, concept: str) -> Tensor:
@@ -157,22 +153,18 @@ class ESD(Erasure):
             anchor = e_c if self.how.anchor == "concept" else null
         return anchor - self.how.eta * (e_c - null)
 
-    def loss(self, batch: Batch) -> Mapping[str, Tensor]:
-        (predicted,) = self._predict(batch.x, batch.t, batch.text)
-        return {"loss": (predicted - batch.target).square().mean()}
-
     def _published(self) -> Recipe:
         if (self.recipe, self.model.family) != ("2025", "sdxl"):
             return RECIPES[self.recipe]
         return SDXL_2025_U if self.group in ("esd-u", "noxattn") else SDXL_2025
 
     def _demand_direction(self) -> None:
-        """Raises BadInput where the target would not lie past the empty text, or nothing would be taken out."""
+        """Raises BadInput where the target would not lie past the empty text."""
         number("eta", self.how.eta, 0, above=True)
         if self.eta_classic is not None and self.eta_classic <= 0:
             raise BadInput(
-                f"eta must be above 1 in recipe '{self.recipe}', got {self.how.eta}: its eta is the classic one "
-                "plus 1, so at 1 the target is the empty text, and below it is the concept"
+                f"eta must be above 1 in recipe '{self.recipe}', got {self.how.eta}: "
+                "it is the classic eta plus 1; at 1 the target is the empty text, and below it pulls towards the concept"
             )
         if self.erase_from is None:
             return

@@ -1,7 +1,7 @@
 """The trainer: the only loop with an optimiser.
 
-The randomness of step k is a generator seeded with (seed, k) and nothing else, so a checkpoint needs no random
-state, and a run that was killed at any moment goes on to the same bits (same machine, same threads).
+The randomness of step k is a generator seeded with (seed, k) and nothing else, so a checkpoint needs no
+random state, and a run that was killed at any moment goes on to the same bits (same machine, same threads).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FILE = "checkpoint.safetensors"
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast. The optimiser is AdamW at a constant rate; without decay it is Adam, bit for bit.
+    """How long and how fast. The optimiser is AdamW at a constant rate; without decay it is Adam.
 
     steps: updates. lr: step size. clip: largest norm of all gradients together; None for no clipping.
     """
@@ -68,7 +68,7 @@ class Row:
 
 
 class Diverged(SafelightError):
-    """A loss or a gradient is not finite. The weights are those before that step, in the network and on disk."""
+    """A loss or a gradient is not finite. The weights before that step are in the network and on disk."""
 
 
 def fit(
@@ -78,15 +78,15 @@ def fit(
     on_row: Callable[[Row], None] = lambda row: None,
     every: float = 60.0,
 ) -> None:
-    """Trains the objective's parameters in place; goes on from `folder/checkpoint.safetensors` if there is one.
+    """Trains the objective's parameters in place; goes on from `folder/checkpoint.safetensors` if it exists.
 
     Args:
-        on_row: gets each step's record as it is made: a progress bar, a table. After a kill the steps since the
-            last checkpoint come again, with the same values.
+        on_row: gets each step's record as it is made: a progress bar, a table. After a kill the steps since
+            the last checkpoint come again, with the same values but the seconds.
         every: seconds between checkpoints; one is always made at the end. Does not change the result.
 
     Raises:
-        BadInput: the checkpoint in `folder` is of another plan or objective, or a parameter is half precision.
+        BadInput: the checkpoint is of another plan or objective, or a parameter is in half precision.
         Damaged: the checkpoint is unreadable.
         Diverged: a loss or gradient is not finite.
     """
@@ -147,7 +147,7 @@ class _Run:
         self.optimiser.step()
         self.objective.after_step()
         self.step += 1
-        return {name: float(value.detach()) for name, value in (terms | {"gradient_norm": norm}).items()}
+        return {name: float(value.detach()) for name, value in {**terms, "gradient_norm": norm}.items()}
 
     def _demand(self, what: str, value: Tensor) -> None:
         if not value.isfinite():

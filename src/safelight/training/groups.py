@@ -2,10 +2,10 @@
 
 The same word means different sets in different programs, so a group is looked up by program:
 
-- "classic": github.com/rohitgandikota/erasing at a2189e9 (CompVis names, mapped to diffusers': `time_embed` is
-  `time_embedding`, `out` is `conv_norm_out` and `conv_out`);
+- "classic": github.com/rohitgandikota/erasing at a2189e9, in CompVis' names: `time_embed` is diffusers'
+  `time_embedding`, `out` is `conv_norm_out` and `conv_out`;
 - "sdd": github.com/nannullna/safe-diffusion at a2e820c; it trains `conv_norm_out` where classic does not;
-- "2025": github.com/rohitgandikota/erasing at 25613d2: weights of linear and convolution layers only, no norms.
+- "2025": github.com/rohitgandikota/erasing at 25613d2: linear and convolution layers only, no norms.
 """
 
 from __future__ import annotations
@@ -72,13 +72,9 @@ def trained(net: nn.Module, family: str, program: str, group: str) -> dict[str, 
     """
     everything = dict(net.named_parameters())
     if not any("attn2" in name for name in everything):
-        raise Refused(
-            [
-                f"'{family}' has no cross-attention layers (attn2), by which this method chooses what it trains; "
-                "use a UNet: Stable Diffusion 1, 2 or XL"
-            ]
-        )
-    rules = GROUPS[program] | (SDXL_2025 if (program, family) == ("2025", "sdxl") else {})
+        why = f"'{family}' has no cross-attention layers (attn2), by which this method finds what it trains"
+        raise Refused([f"{why}: use a UNet (Stable Diffusion 1, 2 or XL)"])
+    rules = {**GROUPS[program], **(SDXL_2025 if (program, family) == ("2025", "sdxl") else {})}
     known = ALIASES | {new: old for old, new in ALIASES.items()}
     name = group if group in rules else known.get(group, group)
     if name not in rules:

@@ -17,7 +17,7 @@ class Objective(Protocol):
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """All that decides the result besides the plan, as JSON; a checkpoint of another config is refused."""
+        """All that decides the result besides the plan, as JSON; checkpoints of another one are refused."""
         ...
 
     def parameters(self) -> Mapping[str, nn.Parameter]:

@@ -1,7 +1,7 @@
 """Which noise level a partly denoised latent is told to have: the published programs differ here.
 
-T training steps, N solver steps, stride s = T / N. After n steps of DDIM the latent's true level is the solver's
-time step n: T - s (n + 1) + 1 for Stable Diffusion's noise schedule, 981 - 20 n for N = 50.
+T training steps, N solver steps, stride s = T / N. After n steps of DDIM the latent's true level is the
+solver's time step n: T - s (n + 1) + 1 for Stable Diffusion's noise schedule, 981 - 20 n for N = 50.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from safelight.core.errors import BadInput
 
 @dataclass(frozen=True)
 class Pair:
-    """A latent `steps` solver steps after noise at iteration `start`, and the time steps it may be paired with."""
+    """A latent `steps` solver steps after noise at iteration `start`, and time steps to pair it with."""
 
     start: int
     steps: int
@@ -34,8 +34,8 @@ def as_released(N: int, T: int, timesteps: Sequence[float]) -> list[Pair]:
 
 
 def classic(N: int, T: int, timesteps: Sequence[float]) -> list[Pair]:
-    """k ~ U{0..N-1}, t ~ U{s k .. s k + s - 1}. The sampler drops its noisiest time step and stops after the one
-    with index k - 1, two strides cleaner than k; for k = 0, 1 it runs to the end."""
+    """k ~ U{0..N-1}, t ~ U{s k .. s k + s - 1}. The sampler drops its noisiest time step and stops after the
+    one with index k - 1, two strides cleaner than k; for k = 0, 1 it runs to the end."""
     s = T // N
     return [Pair(1, min(N - k, N - 1), range(s * k, s * k + s)) for k in range(N)]
 

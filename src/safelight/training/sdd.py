@@ -1,21 +1,21 @@
 """SDD: Safe self-Distillation Diffusion (Kim et al. 2023, arXiv 2307.05977).
 
-Idea: the student learns to predict for the concept what it predicts for no text at all. The latents it learns on
-come from its own moving average, the teacher, on the way to pictures of the concept. The target is the student's
-own estimate, so it cannot be overshot, and many concepts can be taken out in one training.
+Idea: the student learns to predict for the concept what it predicts for no text at all. The latents it learns
+on come from its own moving average, the teacher, on the way to pictures of the concept. The target is the
+student's own estimate, so it cannot be overshot, and many concepts can be taken out in one training.
 
 Equations:
     z <- the teacher's guided sampling towards c_p, s_g = 3, stopped after n of 50 DDIM steps
     L = mean( (stopgrad e_theta(z, t, c_0) - e_theta(z, t, c_s))^2 )
     theta <- AdamW;  theta_bar <- m theta_bar + (1 - m) theta;  the result is theta_bar
 
-Differs: the pseudo-code of the paper and its program (github.com/nannullna/safe-diffusion at a2e820c) disagree; this
-is the program. Samples are of all concepts joined, one concept a step is removed, and t is drawn from the interval
-of the latent's true level. The program's n = 0 runs all 50 steps and pairs the clean latent with the noisiest time
-steps: `pairing="as-released"`; "fixed" makes no step. Its "sequential" never leaves the first concept: so here
-as released, while "fixed" goes on after `each` steps. The average runs over the trained tensors only, which is the
-same without the rounding drift of the others. Texts are encoded once, and the network's mode is left alone (the
-program calls `train()`; Stable Diffusion's UNet has no dropout).
+Differs: the pseudo-code of the paper and its program (github.com/nannullna/safe-diffusion at a2e820c)
+disagree; this is the program. Samples are of all concepts joined, one concept a step is removed, and t is
+drawn from the interval of the latent's true level. The program's n = 0 runs all 50 steps and pairs the clean
+latent with the noisiest time steps: `pairing="as-released"`; "fixed" makes no step. Its "sequential" never
+leaves the first concept: here so as released, while "fixed" goes on after `each` steps. The average runs over
+the trained tensors only, which is the same without the rounding drift of the others. Texts are encoded once,
+and the network's mode is left alone (the program calls `train()`; Stable Diffusion's UNet has no dropout).
 """
 
 from __future__ import annotations
@@ -102,13 +102,9 @@ class SDD(Erasure):
     def batch(self, step: int, rng: Generator) -> Batch:
         with self._holding(self.teacher.mean):
             z, t = self._latents(self._joined, rng)
-        return Batch(z, t, self._removed(step, rng))
-
-    def loss(self, batch: Batch) -> Mapping[str, Tensor]:
         with torch.no_grad():
-            (null,) = self._predict(batch.x, batch.t, "")
-        (concept,) = self._predict(batch.x, batch.t, batch.text)
-        return {"loss": (null - concept).square().mean()}
+            (null,) = self._predict(z, t, "")
+        return Batch(z, t, self._removed(step, rng), null)
 
     def after_step(self) -> None:
         self.teacher.update()
