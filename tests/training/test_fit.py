@@ -162,9 +162,7 @@ def test_clipping_acts_and_the_row_has_the_norm_before_it(tmp_path):
     tight, free = Toy(), Toy()
     fit(tight, Plan(1, 1e-2, eps=1.0, clip=0.01), tmp_path / "tight", rows.append)
     fit(free, Plan(1, 1e-2, eps=1.0), tmp_path / "loose", rows.append)
-    assert (
-        len({row.values["gradient_norm"] for row in rows}) == 1
-    )
+    assert len({row.values["gradient_norm"] for row in rows}) == 1
     moved = [float((toy.net["early"] - Toy().net["early"]).detach().norm()) for toy in (tight, free)]
     assert moved[0] < 0.1 * moved[1]
 

@@ -71,6 +71,7 @@ class Erasure:
                 f"training needs full precision, not {model.dtype}: load the model with dtype='float32'"
             )
         self._guidance, self._rows = guidance, rows
+        self._parameters = trained(model.net, model.family, groups, group)
         self._solver = lambda: solver(
             solver_name,
             solver_steps,
@@ -80,7 +81,6 @@ class Erasure:
         )
         T = model.scheduler.config.num_train_timesteps
         self._pairs = pairs(pairing, solver_steps, T, self._solver().timesteps.tolist())
-        self._parameters = trained(model.net, model.family, groups, group)
         self._conds = encoded(model, texts)
         self._flags = {parameter: parameter.requires_grad for parameter in model.net.parameters()}
         self._base = {name: value.detach().clone() for name, value in self._parameters.items()}

@@ -164,7 +164,7 @@ class ESD(Erasure):
         if self.eta_classic is not None and self.eta_classic <= 0:
             raise BadInput(
                 f"eta must be above 1 in recipe '{self.recipe}', got {self.how.eta}: "
-                "it is the classic eta plus 1; at 1 the target is the empty text, and below it pulls towards the concept"
+                "it is the classic eta plus 1; at 1 the target is the empty text, and less keeps the concept"
             )
         if self.erase_from is None:
             return
