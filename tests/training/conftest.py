@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import diffusers
 import pytest
@@ -39,7 +40,7 @@ def reference():
     @torch.no_grad()
     def sample(net, text, noise, steps, of, start=0, scale=3.0):
         """`steps` steps of DDIM with `of` time steps, from noise at the time step with number `start`."""
-        ddim = diffusers.DDIMScheduler.from_config(own.scheduler.config)
+        ddim: Any = diffusers.DDIMScheduler.from_config(own.scheduler.config)
         ddim.set_timesteps(of)
         x, both = noise, torch.cat([encode(""), encode(text)])
         for t in ddim.timesteps[start : start + steps]:

@@ -184,8 +184,9 @@ def test_a_step_that_is_not_finite_stops_and_keeps_the_weights_before_it(tmp_pat
     bad, good = Toy(poison=(4, POISONS[what])), Toy()
     with pytest.raises(Diverged, match=f"the {what} of step 4 is not finite.*lr"):
         fit(bad, PLAN, tmp_path / "bad")
+    stopped = Toy(fail=4)
     with pytest.raises(KeyboardInterrupt):
-        fit(stopped := Toy(fail=4), PLAN, tmp_path / "good", every=0.0)
+        fit(stopped, PLAN, tmp_path / "good", every=0.0)
     assert state(bad) == state(stopped)
     kept, expected = (load_file(tmp_path / name / FILE) for name in ("bad", "good"))
     assert kept.keys() == expected.keys()

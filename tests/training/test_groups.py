@@ -6,7 +6,8 @@ import pytest
 
 from safelight.core.errors import Refused, UnknownName
 from safelight.diffusion import tiny
-from safelight.training.groups import trained
+from safelight.diffusion.backbones import backbone
+from safelight.training.groups import demand_unet, trained
 
 COUNTS = {
     ("classic", "xattn"): 20, ("classic", "selfattn"): 20, ("classic", "full"): 208,
@@ -15,6 +16,7 @@ COUNTS = {
     ("sdd", "noxattn"): 182, ("sdd", "notime"): 202,
     ("2025", "esd-x"): 20, ("2025", "esd-u"): 122, ("2025", "esd-x-strict"): 8, ("2025", "esd-all"): 142,
     ("2025", "selfattn"): 20, ("2025", "notime"): 136,
+    ("ca", "cross-attn"): 8, ("ca", "attn"): 40, ("ca", "full-weight"): 208,
 }  # fmt: skip
 
 
@@ -84,4 +86,4 @@ def test_transformers_are_refused(family):
     with pytest.raises(
         Refused, match=rf"'{family}' has no cross-attention layers.*Stable Diffusion 1, 2 or XL"
     ):
-        trained(tiny.FAMILIES[family]().transformer, family, "2025", "esd-all")
+        demand_unet(backbone(tiny.FAMILIES[family]()))

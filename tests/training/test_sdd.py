@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -65,7 +66,8 @@ def transcription(reference, plan, pairing, ema, removed):
     ],
 )
 def test_it_is_the_program(tmp_path, model, reference, method, pairing, removed):
-    with SDD(model, CONCEPTS, concept_method=method, pairing=pairing, ema=0.7, solver_steps=N, each=2) as sdd:
+    how: dict[str, Any] = {"concept_method": method, "pairing": pairing, "each": 2}
+    with SDD(model, CONCEPTS, **how, ema=0.7, solver_steps=N) as sdd:
         rows = []
         fit(sdd, FAST, tmp_path, rows.append)
         losses, student, teacher = transcription(reference, FAST, pairing, 0.7, removed)
@@ -82,7 +84,8 @@ def test_a_clean_latent_is_made_as_released_and_noise_when_fixed(model):
     step = next(k for k in range(100) if _n(k) == 0)
     noise = torch.randn(1, 4, 8, 8, generator=draw(0, step)).double()
     for pairing, clean in (("fixed", False), ("as-released", True)):
-        with SDD(model, "rain", pairing=pairing, solver_steps=N) as sdd:
+        how: dict[str, Any] = {"pairing": pairing}
+        with SDD(model, "rain", **how, solver_steps=N) as sdd:
             batch = sdd.batch(step, draw(0, step))
         assert 900 <= int(batch.t) < 1000
         assert torch.equal(batch.x, noise) != clean
@@ -102,7 +105,7 @@ def test_random_draws_every_concept(model):
 def test_interrupted_goes_on_to_the_same_bits(tmp_path):
     def train(folder, stop=None):
         model = backbone(tiny.sd())
-        with SDD(model, "rain", ema=0.9, solver_steps=5, rows=2) as sdd:
+        with SDD(model, "rain", ema=0.9, solver_steps=5, batch_size=2) as sdd:
 
             def watch(row):
                 if row.step == stop:
@@ -126,7 +129,8 @@ def test_the_model_is_as_it_was_and_the_result_says_of_which_base(tmp_path):
     flags = [p.requires_grad for p in pipe.unet.parameters()]
     results = {}
     for end in ("teacher", "student"):
-        with SDD(backbone(pipe), CONCEPTS, end=end, solver_steps=5) as sdd:
+        how: dict[str, Any] = {"end": end}
+        with SDD(backbone(pipe), CONCEPTS, **how, solver_steps=5) as sdd:
             fit(sdd, FAST, tmp_path / end)
             results[end] = sdd.result(FAST)
     assert all(torch.equal(before[name], value) for name, value in pipe.unet.state_dict().items())
@@ -146,9 +150,9 @@ def test_the_model_is_as_it_was_and_the_result_says_of_which_base(tmp_path):
 def test_published_plan_and_defaults():
     assert Plan(1500, 1e-5, (0.9, 0.999), 1e-8, 1e-4, 1.0) == PLAN
     default = {
-        field: SDD.__dataclass_fields__[field].default for field in ("group", "ema", "guidance", "rows")
+        field: SDD.__dataclass_fields__[field].default for field in ("group", "ema", "guidance", "batch_size")
     }
-    assert default == {"group": "xattn", "ema": 0.999, "guidance": 3.0, "rows": 1}
+    assert default == {"group": "xattn", "ema": 0.999, "guidance": 3.0, "batch_size": 1}
 
 
 LONG = " ".join(["word"] * 60)
@@ -163,9 +167,10 @@ BAD = {
     "decay 1": ({"ema": 1.0}, "ema must be"),
     "no guidance": ({"guidance": 1.0}, "guidance must be"),
     "steps": ({"solver_steps": 30}, "must divide the 1000"),
-    "no rows": ({"rows": 0}, "rows must be"),
+    "no latents": ({"batch_size": 0}, "batch_size must be"),
     "never on": ({"each": 0}, "each must be"),
     "joined too long": ({"concept": ("rain", LONG, f"{LONG} too")}, "cut: .* too$"),
+    "no word at all": ({"concept": "\u200b"}, "says nothing to the text encoder"),
     "one too long": ({"concept": f"{LONG} {LONG}"}, "cut"),
 }  # fmt: skip
 

@@ -13,19 +13,15 @@ from typing import Any, ClassVar, Self
 
 import torch
 from jaxtyping import Float
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from safelight.core.concepts import concept_texts
 from safelight.core.errors import BadInput
 from safelight.core.nouns import Cond
 from safelight.core.ports import Backbone
-from safelight.core.valid import number, whole
 from safelight.diffusion.denoise import join
-from safelight.diffusion.solvers import solver
 from safelight.training.fit import Plan
 from safelight.training.groups import trained
-from safelight.training.pairing import pairs
-from safelight.training.rollouts import rollout, stopped
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,7 @@ class Batch:
 
 
 class Erasure:
-    """A model with some of its tensors in training, its texts encoded once, and its way of sampling."""
+    """A model with some of its tensors in training, and its texts encoded once."""
 
     name: ClassVar[str]
     model: Backbone
@@ -49,38 +45,15 @@ class Erasure:
         """The objective's own configuration, as JSON."""
         raise NotImplementedError
 
-    def _open(
-        self,
-        texts: Sequence[str],
-        *,
-        groups: str,
-        group: str,
-        guidance: float,
-        solver_name: str,
-        solver_steps: int,
-        pairing: str,
-        rows: int,
-    ) -> None:
-        """Checks everything, then prepares the model. `texts`: all that will be predicted, besides none."""
+    def _open(self, groups: str, group: str, texts: Sequence[str]) -> None:
+        """The last step of a construction: prepares the model. `texts`: all that will be predicted, besides
+        none."""
         model = self.model
-        number("guidance", guidance, 1, above=True)  # at 1 the latents would be of no text at all
-        whole("solver_steps", solver_steps, 1)
-        whole("rows", rows, 1)
         if model.dtype not in (torch.float32, torch.float64):
             raise BadInput(
                 f"training needs full precision, not {model.dtype}: load the model with dtype='float32'"
             )
-        self._guidance, self._rows = guidance, rows
         self._parameters = trained(model.net, model.family, groups, group)
-        self._solver = lambda: solver(
-            solver_name,
-            solver_steps,
-            model.scheduler,
-            model.device,
-            model.schedule(solver_steps, *model.size),
-        )
-        T = model.scheduler.config.num_train_timesteps
-        self._pairs = pairs(pairing, solver_steps, T, self._solver().timesteps.tolist())
         self._conds = encoded(model, texts)
         self._flags = {parameter: parameter.requires_grad for parameter in model.net.parameters()}
         self._base = {name: value.detach().clone() for name, value in self._parameters.items()}
@@ -154,19 +127,6 @@ class Erasure:
             for name, parameter in self._parameters.items():
                 parameter.data = own[name]
 
-    def _latents(self, text: str, rng: Generator) -> tuple[Float[Tensor, "b c h w"], Tensor]:
-        """Latents on the way to pictures of `text`, and time steps [b]. Draws noise, then each sample's pair,
-        then each sample's time step."""
-        model, run = self.model, self._solver()
-        shape = (self._rows, *model.latent_shape(*model.size))
-        noise = torch.randn(shape, generator=rng).to(model.device, model.dtype) * run.init_scale
-        picked = [self._pairs[_index(len(self._pairs), rng)] for _ in range(self._rows)]
-        t = torch.tensor([pair.times[_index(len(pair.times), rng)] for pair in picked], device=model.device)
-        conds = {"uncond": self._conds[""], "prompt": self._conds[text]}
-        path = rollout(model, run, conds, noise, self._guidance, [rng] * self._rows, self._pairs[0].start)
-        with torch.no_grad():
-            return stopped(path, [pair.steps for pair in picked]), t
-
     def _predict(self, x: Float[Tensor, "b c h w"], t: Tensor, *texts: str) -> tuple[Tensor, ...]:
         """The network's prediction for each text, in one forward pass."""
         conds = join([self._conds[text].expand(len(x)) for text in texts])
@@ -209,8 +169,3 @@ def digest(tensor: Tensor) -> str:
     """sha256 of a tensor's values in float32: the same for all dtypes that hold them."""
     values = tensor.detach().to("cpu", torch.float32).contiguous()
     return sha256(values.view(-1).view(torch.uint8).numpy().data).hexdigest()
-
-
-def _index(n: int, rng: Generator) -> int:
-    """A uniform draw from 0..n-1."""
-    return int(torch.randint(n, (), generator=rng))

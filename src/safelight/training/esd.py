@@ -42,6 +42,8 @@ from safelight.core.valid import number
 from safelight.diffusion.solvers import name_of
 from safelight.training.erasure import Batch, Erasure, concepts_of
 from safelight.training.fit import Plan
+from safelight.training.groups import demand_unet
+from safelight.training.partial import Partial
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,11 @@ class Recipe:
     group: str
 
 
-CLASSIC = Plan(1000, 1e-5)
-SDD = replace(CLASSIC, weight_decay=1e-4, clip=1.0)
+CLASSIC_PLAN = Plan(1000, 1e-5)
+SDD_PLAN = replace(CLASSIC_PLAN, weight_decay=1e-4, clip=1.0)
 RECIPES: Mapping[str, Recipe] = {
-    "classic": Recipe(CLASSIC, "classic", "classic", "student", "null", 1, 3, "ddim", "xattn"),
-    "sdd": Recipe(SDD, "sdd", "as-released", "student", "null", 3, 3, "ddim", "xattn"),
+    "classic": Recipe(CLASSIC_PLAN, "classic", "classic", "student", "null", 1, 3, "ddim", "xattn"),
+    "sdd": Recipe(SDD_PLAN, "sdd", "as-released", "student", "null", 3, 3, "ddim", "xattn"),
     "2025": Recipe(Plan(200, 5e-5), "2025", "exact", "original", "concept", 2, 3, "own", "esd-x"),
     "alt": Recipe(Plan(200, 2e-5), "2025", "alt", "student", "null", 2, 3, "ddim", "esd-x"),
 }
@@ -99,7 +101,7 @@ class ESD(Erasure):
     erase_from: str | None = None
     """f: what the concept is taken out of; recipes "2025" and "alt" only."""
     solver_steps: int = 50
-    rows: int = 1
+    batch_size: int = 1
     """Latents a step; the programs have one."""
 
     def __post_init__(self):
@@ -110,23 +112,23 @@ class ESD(Erasure):
         self.how = replace(recipe, **{key: value for key, value in given.items() if value is not None})
         self._concepts = concepts_of(self.concept)
         self._demand_direction()
-        own = name_of(self.model.scheduler)
-        self._open(
-            [*self._concepts, *([self.erase_from] if self.erase_from else [])],
-            groups=self.how.groups,
-            group=self.how.group,
-            guidance=self.how.guidance,
-            solver_name=own if self.how.solver == "own" else self.how.solver,
-            solver_steps=self.solver_steps,
-            pairing=self.how.pairing,
-            rows=self.rows,
+        demand_unet(self.model)
+        solver = name_of(self.model.scheduler) if self.how.solver == "own" else self.how.solver
+        self._partial = Partial(
+            self.model, self.how.guidance, solver, self.solver_steps, self.how.pairing, self.batch_size
         )
+        texts = [*self._concepts, *([self.erase_from] if self.erase_from else [])]
+        self._open(self.how.groups, self.how.group, texts)
 
     @property
     def settings(self) -> Mapping[str, Any]:
         how = {key: value for key, value in asdict(self.how).items() if key != "plan"}
         own = {"concept": self._concepts, "recipe": self.recipe, "erase_from": self.erase_from}
-        steps = {"solver_steps": self.solver_steps, "rows": self.rows, "predicts": self.model.kind}
+        steps = {
+            "solver_steps": self.solver_steps,
+            "batch_size": self.batch_size,
+            "predicts": self.model.kind,
+        }
         return {**own, **how, **steps, "eta_classic": self.eta_classic}
 
     @property
@@ -140,7 +142,7 @@ class ESD(Erasure):
         concept = self._concepts[int(torch.randint(len(self._concepts), (), generator=rng))]
         learner = self.erase_from or concept
         with self._holding(self._base) if self.how.sampler == "original" else nullcontext():
-            x, t = self._latents(learner, rng)
+            x, t = self._partial.draw(self._conds[learner], self._conds[""], rng)
         with self._holding(self._base), torch.no_grad():
             return Batch(x, t, learner, self.target(x, t, concept))
 

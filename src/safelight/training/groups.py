@@ -5,7 +5,8 @@ The same word means different sets in different programs, so a group is looked u
 - "classic": github.com/rohitgandikota/erasing at a2189e9, in CompVis' names: `time_embed` is diffusers'
   `time_embedding`, `out` is `conv_norm_out` and `conv_out`;
 - "sdd": github.com/nannullna/safe-diffusion at a2e820c; it trains `conv_norm_out` where classic does not;
-- "2025": github.com/rohitgandikota/erasing at 25613d2: linear and convolution layers only, no norms.
+- "2025": github.com/rohitgandikota/erasing at 25613d2: linear and convolution layers only, no norms;
+- "ca": github.com/nupurkmr9/concept-ablation at c11fb1b, `diffusers/`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable, Mapping
 from torch import nn
 
 from safelight.core.errors import Refused, UnknownName
+from safelight.core.ports import Backbone
 
 Rule = Callable[[str], bool]
 
@@ -57,10 +59,22 @@ GROUPS: Mapping[str, Mapping[str, Rule]] = {
         "selfattn": _has("attn1"),
         "notime": _lacks("time_embedding", "conv_out"),
     },
+    "ca": {
+        "cross-attn": _has("attn2.to_k", "attn2.to_v"),
+        "attn": _both(_has("attn1", "attn2"), _has("to_q", "to_k", "to_v", "to_out")),
+        "full-weight": _has(""),
+    },
 }
 SDXL_2025: Mapping[str, Rule] = {"esd-u": _both(_lacks("attn2", "emb"), _has("block"))}
 ALIASES = {"xattn": "esd-x", "noxattn": "esd-u", "full": "esd-all"}
 """The same idea under the names of the older programs and of the new one."""
+
+
+def demand_unet(model: Backbone) -> None:
+    """Raises Refused unless the model's network has text cross-attention as UNets have it."""
+    if not any("attn2" in name for name, _ in model.net.named_parameters()):
+        why = f"'{model.family}' has no cross-attention layers (attn2), which this method trains"
+        raise Refused([f"{why}: use a UNet (Stable Diffusion 1, 2 or XL)"])
 
 
 def trained(net: nn.Module, family: str, program: str, group: str) -> dict[str, nn.Parameter]:
@@ -68,12 +82,9 @@ def trained(net: nn.Module, family: str, program: str, group: str) -> dict[str, 
 
     Raises:
         UnknownName: the program has no such group.
-        Refused: the network has no text cross-attention as UNets have it, or the group selects nothing.
+        Refused: the group selects nothing in this network.
     """
     everything = dict(net.named_parameters())
-    if not any("attn2" in name for name in everything):
-        why = f"'{family}' has no cross-attention layers (attn2), by which this method finds what it trains"
-        raise Refused([f"{why}: use a UNet (Stable Diffusion 1, 2 or XL)"])
     rules = {**GROUPS[program], **(SDXL_2025 if (program, family) == ("2025", "sdxl") else {})}
     known = ALIASES | {new: old for old, new in ALIASES.items()}
     name = group if group in rules else known.get(group, group)

@@ -33,6 +33,8 @@ from safelight.core.valid import whole
 from safelight.training.ema import EMA, check_decay
 from safelight.training.erasure import Batch, Erasure, concepts_of
 from safelight.training.fit import Plan
+from safelight.training.groups import demand_unet
+from safelight.training.partial import Partial
 
 METHODS = ("iterative", "random", "composite", "sequential")
 PLAN = Plan(steps=1500, lr=1e-5, weight_decay=1e-4, clip=1.0)
@@ -64,7 +66,7 @@ class SDD(Erasure):
     guidance: float = 3.0
     """s_g > 1 of the latents' sampling."""
     solver_steps: int = 50
-    rows: int = 1
+    batch_size: int = 1
     """Latents a step; the program has one."""
     each: int = 500
     """Steps that "sequential" stays with a concept, before the next; after the last comes the first again."""
@@ -82,16 +84,11 @@ class SDD(Erasure):
         self._concepts = concepts_of(self.concept)
         self._joined = ", ".join(self._concepts)
         self._demand_room()
-        self._open(
-            [*self._concepts, self._joined],
-            groups="sdd",
-            group=self.group,
-            guidance=self.guidance,
-            solver_name="ddim",
-            solver_steps=self.solver_steps,
-            pairing=self.pairing,
-            rows=self.rows,
+        demand_unet(self.model)
+        self._partial = Partial(
+            self.model, self.guidance, "ddim", self.solver_steps, self.pairing, self.batch_size
         )
+        self._open("sdd", self.group, [*self._concepts, self._joined])
         self.teacher = EMA(self._parameters, self.ema)
 
     @property
@@ -101,7 +98,7 @@ class SDD(Erasure):
 
     def batch(self, step: int, rng: Generator) -> Batch:
         with self._holding(self.teacher.mean):
-            z, t = self._latents(self._joined, rng)
+            z, t = self._partial.draw(self._conds[self._joined], self._conds[""], rng)
         with torch.no_grad():
             (null,) = self._predict(z, t, "")
         return Batch(z, t, self._removed(step, rng), null)
