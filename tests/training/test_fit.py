@@ -91,7 +91,7 @@ def test_interrupted_at_any_step_ends_in_the_same_bits(tmp_path, whole, step, ev
     assert values == {row.step: row.values for row in whole[2]}
 
 
-CHILD = """
+PROCESS = """
 import sys, torch
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
@@ -103,13 +103,13 @@ fit(Toy(wait=0.05), PLAN, Path(sys.argv[2]), lambda row: print(row.step, flush=T
 
 @pytest.mark.parametrize("after", [1, 4, 7])
 def test_killed_by_the_system_ends_in_the_same_bits(tmp_path, whole, after, request):
-    command = [sys.executable, "-c", CHILD, str(request.path.parent), str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout
-        while int(child.stdout.readline()) < after:
+    command = [sys.executable, "-c", PROCESS, str(request.path.parent), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        while int(process.stdout.readline()) < after:
             pass
-        child.send_signal(signal.SIGKILL)
-    assert child.returncode == -signal.SIGKILL
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
     toy = Toy(seed=1)
     fit(toy, PLAN, tmp_path)
     assert state(toy) == whole[0]

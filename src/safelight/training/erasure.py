@@ -81,7 +81,7 @@ class Erasure:
     def parameters(self) -> Mapping[str, nn.Parameter]:
         return self._parameters
 
-    def loss(self, batch: Batch) -> Mapping[str, Tensor]:
+    def loss(self, batch: Any) -> Mapping[str, Tensor]:
         """mean( (e_theta(x_t, t, text) - target)^2 )"""
         (predicted,) = self._predict(batch.x, batch.t, batch.text)
         return {"loss": (predicted - batch.target).square().mean()}
