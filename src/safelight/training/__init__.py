@@ -1,1 +1,1 @@
-"""Floor 2: what makes artifacts of a model: fits with an optimiser, and edits in closed form."""
+"""What changes weights: the trainer, its objectives, and edits in closed form."""

@@ -1,0 +1,171 @@
+"""What objectives share that take concepts out of a UNet by training some of its tensors.
+
+The model is changed in place while it is trained; leaving the objective's `with` block restores every bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import Any, ClassVar, Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from safelight.core.concepts import concept_texts
+from safelight.core.errors import BadInput
+from safelight.core.nouns import Cond
+from safelight.core.ports import Backbone
+from safelight.diffusion.denoise import join
+from safelight.training.fit import Plan
+from safelight.training.groups import trained
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Partly denoised latents, their time steps, the text whose prediction is trained, and its target."""
+
+    x: Float[Tensor, "b c h w"]
+    t: Tensor
+    text: str
+    target: Float[Tensor, "b c h w"]
+
+
+class Erasure:
+    """A model with some of its tensors in training, and its texts encoded once."""
+
+    name: ClassVar[str]
+    model: Backbone
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The objective's own configuration, as JSON."""
+        raise NotImplementedError
+
+    def _open(self, groups: str, group: str, texts: Sequence[str]) -> None:
+        """The last step of a construction: prepares the model. `texts`: all that will be predicted, besides
+        none."""
+        model = self.model
+        if model.dtype not in (torch.float32, torch.float64):
+            raise BadInput(
+                f"training needs full precision, not {model.dtype}: load the model with dtype='float32'"
+            )
+        self._parameters = trained(model.net, model.family, groups, group)
+        self._conds = encoded(model, texts)
+        self._flags = {parameter: parameter.requires_grad for parameter in model.net.parameters()}
+        self._base = {name: value.detach().clone() for name, value in self._parameters.items()}
+        self._hashes = {name: digest(value) for name, value in self._base.items()}
+        model.net.requires_grad_(False)
+        for parameter in self._parameters.values():
+            parameter.requires_grad_(True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    @torch.no_grad()
+    def __exit__(self, *exception: object) -> None:
+        for name, parameter in self._parameters.items():
+            parameter.copy_(self._base[name])
+            parameter.grad = None
+        for parameter, flag in self._flags.items():
+            parameter.requires_grad_(flag)
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        base = sha256("".join(self._hashes.values()).encode()).hexdigest()
+        return {"method": self.name, "family": self.model.family, "base": base, "settings": self.settings}
+
+    def parameters(self) -> Mapping[str, nn.Parameter]:
+        return self._parameters
+
+    def loss(self, batch: Any) -> Mapping[str, Tensor]:
+        """mean( (e_theta(x_t, t, text) - target)^2 )"""
+        (predicted,) = self._predict(batch.x, batch.t, batch.text)
+        return {"loss": (predicted - batch.target).square().mean()}
+
+    def after_step(self) -> None:
+        """Nothing, unless an objective keeps an average."""
+
+    def state_dict(self) -> Mapping[str, Tensor]:
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Nothing, unless an objective keeps an average."""
+
+    def final(self) -> Mapping[str, Tensor]:
+        """The values that the training is for, by the names of `parameters`."""
+        return self._parameters
+
+    def result(self, plan: Plan) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The touched tensors' new values by diffusers' names, on the CPU, and their artifact's manifest.
+
+        The manifest's `base` is the sha256 of each tensor before the training, in float32.
+        """
+        tensors = {name: value.detach().to("cpu", copy=True) for name, value in self.final().items()}
+        manifest = {
+            "schema": 1,
+            "kind": "full",  # values, not differences from the base
+            "family": self.model.family,
+            "base": self._hashes,
+            "method": self.name,
+            "config": {**self.settings, "plan": asdict(plan)},
+        }
+        return tensors, manifest
+
+    @contextmanager
+    def _holding(self, values: Mapping[str, Tensor]) -> Iterator[None]:
+        """The trained tensors have these values for the length of the block. No copy is made."""
+        own = {name: parameter.data for name, parameter in self._parameters.items()}
+        try:
+            for name, parameter in self._parameters.items():
+                parameter.data = values[name]
+            yield
+        finally:
+            for name, parameter in self._parameters.items():
+                parameter.data = own[name]
+
+    def _predict(self, x: Float[Tensor, "b c h w"], t: Tensor, *texts: str) -> tuple[Tensor, ...]:
+        """The network's prediction for each text, in one forward pass."""
+        conds = join([self._conds[text].expand(len(x)) for text in texts])
+        out = self.model.predict(torch.cat([x] * len(texts)), torch.cat([t] * len(texts)), conds)
+        return out.chunk(len(texts))
+
+
+def concepts_of(concept: str | tuple[str, ...]) -> tuple[str, ...]:
+    """The texts of one concept or several, each once.
+
+    Raises:
+        BadInput: there is none, one is empty, or two are the same.
+    """
+    texts = concept_texts(concept)
+    if twice := sorted({text for text in texts if texts.count(text) > 1}):
+        raise BadInput(f"concept names '{twice[0]}' twice: name each once")
+    return texts
+
+
+def encoded(model: Backbone, texts: Sequence[str]) -> dict[str, Cond]:
+    """The conditioning of each text and of none, encoded once.
+
+    Raises:
+        BadInput: a text does not fit into the text encoder, or says nothing to it.
+    """
+    conds = {"": model.encode([""])}
+    for text in texts:
+        if lost := model.lost(text):
+            raise BadInput(
+                f"the text encoder does not read the end of '{text:.60}': '{lost:.200}' is cut; shorten it"
+            )
+        conds[text] = model.encode([text])
+        tokens = conds[text].tokens
+        if all(torch.equal(value, conds[""].tokens[key]) for key, value in tokens.items()):
+            raise BadInput(f"'{text}' says nothing to the text encoder: it reads it as the empty text")
+    return conds
+
+
+def digest(tensor: Tensor) -> str:
+    """sha256 of a tensor's values in float32: the same for all dtypes that hold them."""
+    values = tensor.detach().to("cpu", torch.float32).contiguous()
+    return sha256(values.view(-1).view(torch.uint8).numpy().data).hexdigest()

@@ -1,0 +1,176 @@
+"""ESD: Erased Stable Diffusion (Gandikota et al. 2023, arXiv 2303.07345).
+
+Idea: the network learns to predict for the concept what the original predicts when it is guided away from it.
+The latents it learns on are on the way to pictures of the concept.
+
+Equations: theta* frozen original, c concept, eta negative guidance, all targets without gradient:
+    classic, sdd:  target = e*(x_t, t, "") - eta (e*(x_t, t, c) - e*(x_t, t, ""))
+    2025:          target = e*(x_t, t, f)  - eta (e*(x_t, t, c) - e*(x_t, t, ""))
+    alt:           as 2025
+    f = `erase_from` if given, else c in 2025 and "" in alt
+    L = mean( (e_theta(x_t, t, c') - target)^2 ),  c' = `erase_from` if given, else c
+
+Without `erase_from`, 2025 pushes past the empty text by eta - 1: its eta = 2 is classic's eta = 1 and the
+literature's "ESD-x-1". The manifest's `eta_classic` says so.
+
+Differs: four programs bear this name, so one must be chosen by `recipe`:
+    "classic"  github.com/rohitgandikota/erasing at a2189e9, which the paper used
+    "sdd"      github.com/nannullna/safe-diffusion at a2e820c, which made the rows of the SDD paper
+    "2025"     github.com/rohitgandikota/erasing at 25613d2; the original samples, each latent with its own t
+    "alt"      the same commit's alt_esd_diffusers
+They differ in which tensors a group names, in how time steps are paired (see `pairing`), in who samples, and
+in their plans. Ours trains in float32 (2025: bfloat16, which rounds most of its updates away) at the
+network's own size (2025: 1024 pixels, also for Stable Diffusion 1). 2025's default for SDXL, eta = 1, is
+classic's 0, so no erasure but distillation towards the empty text; ours is 2 there too. Networks that predict
+v are trained on v, which no program does: the target is the same one, and the loss 1 / alpha_t^2 of that in
+epsilon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar, Literal, final
+
+import torch
+from torch import Generator, Tensor
+
+from safelight.core.errors import BadInput, UnknownName
+from safelight.core.ports import Backbone
+from safelight.core.valid import number
+from safelight.diffusion.solvers import name_of
+from safelight.training.erasure import Batch, Erasure, concepts_of
+from safelight.training.fit import Plan
+from safelight.training.groups import demand_unet
+from safelight.training.partial import Partial
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the programs disagree on. solver: a name, or "own" for the checkpoint's. anchor: f by default."""
+
+    plan: Plan
+    groups: str
+    pairing: str
+    sampler: Literal["student", "original"]
+    anchor: Literal["null", "concept"]
+    eta: float
+    guidance: float
+    solver: str
+    group: str
+
+
+CLASSIC_PLAN = Plan(1000, 1e-5)
+SDD_PLAN = replace(CLASSIC_PLAN, weight_decay=1e-4, clip=1.0)
+RECIPES: Mapping[str, Recipe] = {
+    "classic": Recipe(CLASSIC_PLAN, "classic", "classic", "student", "null", 1, 3, "ddim", "xattn"),
+    "sdd": Recipe(SDD_PLAN, "sdd", "as-released", "student", "null", 3, 3, "ddim", "xattn"),
+    "2025": Recipe(Plan(200, 5e-5), "2025", "exact", "original", "concept", 2, 3, "own", "esd-x"),
+    "alt": Recipe(Plan(200, 2e-5), "2025", "alt", "student", "null", 2, 3, "ddim", "esd-x"),
+}
+SDXL_2025 = replace(RECIPES["2025"], plan=Plan(200, 2e-4), guidance=2)
+SDXL_2025_U = replace(SDXL_2025, plan=Plan(200, 1e-5))
+"""Its program forces this rate for esd-u."""
+
+
+@final
+@dataclass(eq=False)
+class ESD(Erasure):
+    """Takes concepts out of `model` by negative guidance: an `Objective`. None: the recipe's.
+
+    Attributes:
+        how: the recipe with the settings given; `how.plan` is the published plan.
+
+    Raises:
+        BadInput, UnknownName, Refused: a setting cannot be used, or not with this model; before any work.
+    """
+
+    name: ClassVar[str] = "esd"
+
+    model: Backbone
+    concept: str | tuple[str, ...]
+    """Of several, one is drawn at each step."""
+    recipe: Literal["classic", "sdd", "2025", "alt"] = "2025"
+    group: str | None = None
+    """Which tensors: see `groups.GROUPS`."""
+    eta: float | None = None
+    """In the recipe's own convention."""
+    guidance: float | None = None
+    """s_g > 1 of the latents' sampling."""
+    erase_from: str | None = None
+    """f: what the concept is taken out of; recipes "2025" and "alt" only."""
+    solver_steps: int = 50
+    batch_size: int = 1
+    """Latents a step; the programs have one."""
+
+    def __post_init__(self):
+        if self.recipe not in RECIPES:
+            raise UnknownName("recipe", self.recipe, RECIPES)
+        given = {key: getattr(self, key) for key in ("group", "eta", "guidance")}
+        recipe = self._published()
+        self.how = replace(recipe, **{key: value for key, value in given.items() if value is not None})
+        self._concepts = concepts_of(self.concept)
+        self._demand_direction()
+        demand_unet(self.model)
+        solver = name_of(self.model.scheduler) if self.how.solver == "own" else self.how.solver
+        self._partial = Partial(
+            self.model, self.how.guidance, solver, self.solver_steps, self.how.pairing, self.batch_size
+        )
+        texts = [*self._concepts, *([self.erase_from] if self.erase_from else [])]
+        self._open(self.how.groups, self.how.group, texts)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        how = {key: value for key, value in asdict(self.how).items() if key != "plan"}
+        own = {"concept": self._concepts, "recipe": self.recipe, "erase_from": self.erase_from}
+        steps = {
+            "solver_steps": self.solver_steps,
+            "batch_size": self.batch_size,
+            "predicts": self.model.kind,
+        }
+        return {**own, **how, **steps, "eta_classic": self.eta_classic}
+
+    @property
+    def eta_classic(self) -> float | None:
+        """How far past the empty text the target lies; None with `erase_from`, which is then the anchor."""
+        if self.erase_from is not None:
+            return None
+        return self.how.eta - 1 if self.how.anchor == "concept" else self.how.eta
+
+    def batch(self, step: int, rng: Generator) -> Batch:
+        concept = self._concepts[int(torch.randint(len(self._concepts), (), generator=rng))]
+        learner = self.erase_from or concept
+        with self._holding(self._base) if self.how.sampler == "original" else nullcontext():
+            x, t = self._partial.draw(self._conds[learner], self._conds[""], rng)
+        with self._holding(self._base), torch.no_grad():
+            return Batch(x, t, learner, self.target(x, t, concept))
+
+    def target(self, x: Tensor, t: Tensor, concept: str) -> Tensor:
+        """The equation at the top of this file, with the network's weights of now."""
+        if self.erase_from is not None:
+            null, e_c, anchor = self._predict(x, t, "", concept, self.erase_from)
+        else:
+            null, e_c = self._predict(x, t, "", concept)
+            anchor = e_c if self.how.anchor == "concept" else null
+        return anchor - self.how.eta * (e_c - null)
+
+    def _published(self) -> Recipe:
+        if (self.recipe, self.model.family) != ("2025", "sdxl"):
+            return RECIPES[self.recipe]
+        return SDXL_2025_U if self.group in ("esd-u", "noxattn") else SDXL_2025
+
+    def _demand_direction(self) -> None:
+        """Raises BadInput where the target would not lie past the empty text."""
+        number("eta", self.how.eta, 0, above=True)
+        if self.eta_classic is not None and self.eta_classic <= 0:
+            raise BadInput(
+                f"eta must be above 1 in recipe '{self.recipe}', got {self.how.eta}: "
+                "it is the classic eta plus 1; at 1 the target is the empty text, and less keeps the concept"
+            )
+        if self.erase_from is None:
+            return
+        if self.recipe not in ("2025", "alt"):
+            raise BadInput(f"erase_from belongs to the recipes '2025' and 'alt', not to '{self.recipe}'")
+        if not self.erase_from.strip() or self.erase_from in self._concepts:
+            raise BadInput(f"erase_from must be a text other than the concept, got {self.erase_from!r}")

@@ -1,0 +1,135 @@
+"""SDD: Safe self-Distillation Diffusion (Kim et al. 2023, arXiv 2307.05977).
+
+Idea: the student learns to predict for the concept what it predicts for no text at all. The latents it learns
+on come from its own moving average, the teacher, on the way to pictures of the concept. The target is the
+student's own estimate, so it cannot be overshot, and many concepts can be taken out in one training.
+
+Equations:
+    z <- the teacher's guided sampling towards c_p, s_g = 3, stopped after n of 50 DDIM steps
+    L = mean( (stopgrad e_theta(z, t, c_0) - e_theta(z, t, c_s))^2 )
+    theta <- AdamW;  theta_bar <- m theta_bar + (1 - m) theta;  the result is theta_bar
+
+Differs: the pseudo-code of the paper and its program (github.com/nannullna/safe-diffusion at a2e820c)
+disagree; this is the program. Samples are of all concepts joined, one concept a step is removed, and t is
+drawn from the interval of the latent's true level. The program's n = 0 runs all 50 steps and pairs the clean
+latent with the noisiest time steps: `pairing="as-released"`; "fixed" makes no step. Its "sequential" never
+leaves the first concept: here so as released, while "fixed" goes on after `each` steps. The average runs over
+the trained tensors only, which is the same without the rounding drift of the others. Texts are encoded once,
+and the network's mode is left alone (the program calls `train()`; Stable Diffusion's UNet has no dropout).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal, final
+
+import torch
+from torch import Generator, Tensor
+
+from safelight.core.errors import BadInput, UnknownName
+from safelight.core.ports import Backbone
+from safelight.core.valid import whole
+from safelight.training.ema import EMA, check_decay
+from safelight.training.erasure import Batch, Erasure, concepts_of
+from safelight.training.fit import Plan
+from safelight.training.groups import demand_unet
+from safelight.training.partial import Partial
+
+METHODS = ("iterative", "random", "composite", "sequential")
+PLAN = Plan(steps=1500, lr=1e-5, weight_decay=1e-4, clip=1.0)
+"""As released."""
+
+
+@final
+@dataclass(eq=False)
+class SDD(Erasure):
+    """Takes concepts out of `model` by self-distillation: an `Objective`.
+
+    Raises:
+        BadInput, UnknownName, Refused: a setting cannot be used, or not with this model; before any work.
+    """
+
+    name: ClassVar[str] = "sdd"
+
+    model: Backbone
+    concept: str | tuple[str, ...]
+    group: str = "xattn"
+    """Which tensors: see `groups.GROUPS["sdd"]`."""
+    concept_method: Literal["iterative", "random", "composite", "sequential"] = "iterative"
+    """The concept removed at a step: each in turn, one at random, all joined, or one for `each` steps."""
+    pairing: Literal["fixed", "as-released"] = "fixed"
+    ema: float = 0.999
+    """m, in [0, 1)."""
+    end: Literal["teacher", "student"] = "teacher"
+    """Whose weights are the result."""
+    guidance: float = 3.0
+    """s_g > 1 of the latents' sampling."""
+    solver_steps: int = 50
+    batch_size: int = 1
+    """Latents a step; the program has one."""
+    each: int = 500
+    """Steps that "sequential" stays with a concept, before the next; after the last comes the first again."""
+
+    def __post_init__(self):
+        for what, value, known in (
+            ("concept_method", self.concept_method, METHODS),
+            ("pairing", self.pairing, ("fixed", "as-released")),
+            ("end", self.end, ("teacher", "student")),
+        ):
+            if value not in known:
+                raise UnknownName(what, value, known)
+        whole("each", self.each, 1)
+        check_decay(self.ema)
+        self._concepts = concepts_of(self.concept)
+        self._joined = ", ".join(self._concepts)
+        self._demand_room()
+        demand_unet(self.model)
+        self._partial = Partial(
+            self.model, self.guidance, "ddim", self.solver_steps, self.pairing, self.batch_size
+        )
+        self._open("sdd", self.group, [*self._concepts, self._joined])
+        self.teacher = EMA(self._parameters, self.ema)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        own = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "model"}
+        return own | {"concept": self._concepts}
+
+    def batch(self, step: int, rng: Generator) -> Batch:
+        with self._holding(self.teacher.mean):
+            z, t = self._partial.draw(self._conds[self._joined], self._conds[""], rng)
+        with torch.no_grad():
+            (null,) = self._predict(z, t, "")
+        return Batch(z, t, self._removed(step, rng), null)
+
+    def after_step(self) -> None:
+        self.teacher.update()
+
+    def state_dict(self) -> Mapping[str, Tensor]:
+        return self.teacher.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        self.teacher.load_state_dict(state)
+
+    def final(self) -> Mapping[str, Tensor]:
+        return self.teacher.mean if self.end == "teacher" else self._parameters
+
+    def _removed(self, step: int, rng: Generator) -> str:
+        """c_s of a step, counted from 0."""
+        n = len(self._concepts)
+        if self.concept_method == "composite":
+            return self._joined
+        if self.concept_method == "random":
+            return self._concepts[int(torch.randint(n, (), generator=rng))]
+        if self.concept_method == "iterative":
+            return self._concepts[step % n]
+        return self._concepts[0 if self.pairing == "as-released" else step // self.each % n]
+
+    def _demand_room(self) -> None:
+        """Raises BadInput with the concepts that would be cut from the joined text."""
+        if lost := self.model.lost(self._joined):
+            kept = len(self._joined) - len(lost)
+            ends = [len(", ".join(self._concepts[: i + 1])) for i in range(len(self._concepts))]
+            cut = [concept for concept, end in zip(self._concepts, ends, strict=True) if end > kept]
+            raise BadInput(f"the joined concepts do not fit into the text encoder; cut: {', '.join(cut)}")
