@@ -131,6 +131,8 @@ def test_the_model_is_as_it_was_and_the_result_says_of_which_base(tmp_path):
     for end in ("teacher", "student"):
         how: dict[str, Any] = {"end": end}
         with SDD(backbone(pipe), CONCEPTS, **how, solver_steps=5) as sdd:
+            learning = {name for name, p in pipe.unet.named_parameters() if p.requires_grad}
+            assert learning == set(sdd.parameters())  # the others cost no gradient
             fit(sdd, FAST, tmp_path / end)
             results[end] = sdd.result(FAST)
     assert all(torch.equal(before[name], value) for name, value in pipe.unet.state_dict().items())
