@@ -201,3 +201,11 @@ def test_a_sheet_that_cannot_be_written_is_named(tmp_path, capsys):
     tmp_path.chmod(0o500)
     assert cli.run(["miniature", "render", "-n", "1", "--out", str(tmp_path / "sheet.png")]) == 2
     assert "cannot write" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--out", "--doubtful"])
+def test_a_card_that_cannot_be_written_is_refused_before_a_picture_is_drawn(tmp_path, capsys, option):
+    assert cli.run(["miniature", "card", option, str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"cannot write {tmp_path}" in said.err

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from safelight.core.errors import BadInput
-from safelight.core.valid import number, whole
+from safelight.core.errors import BadInput, UnknownName
+from safelight.core.valid import number, one_of, whole
 
 
 def test_what_is_allowed_passes():
@@ -31,3 +31,9 @@ def test_a_range_can_leave_out_its_low_end():
 def test_whole_numbers_are_no_fractions_and_no_booleans(value):
     with pytest.raises(BadInput, match=f"x must be a whole number of at least 3, got {value!r}"):
         whole("x", value, 3)
+
+
+def test_a_name_is_one_of_those_known_or_refused_with_the_nearest():
+    one_of("end", "teacher", ("teacher", "student"))
+    with pytest.raises(UnknownName, match=r"unknown end 'teecher'.*Did you mean 'teacher'"):
+        one_of("end", "teecher", ("teacher", "student"))

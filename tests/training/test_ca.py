@@ -75,7 +75,7 @@ def test_it_is_the_program(tmp_path, model, reference, loss_type, prior):
     rows = []
     with CA(model, "Fog", ANCHORS, LATENTS, **how) as ca:
         fit(ca, FAST, tmp_path, rows.append)
-        assert len(ca.result(FAST)[0]) == 8
+        assert len(ca.result(FAST).tensors) == 8
     losses = transcription(reference, loss_type, prior)
     assert [row.values["loss"] for row in rows] == pytest.approx(
         losses, rel=1e-6

@@ -91,7 +91,7 @@ def test_eta_2_of_2025_is_classic_1(model):
         how: dict[str, Any] = {"recipe": recipe, "eta": eta}
         with ESD(model, "rain", **how) as esd, torch.no_grad():
             targets.append(esd.target(x, t, "rain"))
-            etas.append(esd.result(FAST)[1]["config"]["eta_classic"])
+            etas.append(esd.result(FAST).manifest.config["eta_classic"])
     assert etas == [1.0, 1.0, 1.0, 3.0]
     torch.testing.assert_close(targets[0], targets[1], rtol=1e-13, atol=1e-13)
     torch.testing.assert_close(targets[2], targets[1], rtol=1e-13, atol=1e-13)
@@ -105,7 +105,7 @@ def test_the_target_of_v_prediction_is_that_of_epsilon():
     with ESD(model, "rain", "classic", eta=3.0) as esd, torch.no_grad():
         null, concept = (alpha * v + sigma * x for v in esd._predict(x, t, "", "rain"))
         implied = alpha * esd.target(x, t, "rain") + sigma * x
-        assert esd.result(FAST)[1]["config"]["predicts"] == "v"
+        assert esd.result(FAST).manifest.config["predicts"] == "v"
     torch.testing.assert_close(implied, null - 3 * (concept - null))
 
 
@@ -125,11 +125,11 @@ def test_sdxl_trains_with_its_own_solver(tmp_path):
     """Euler scales the network's input, so the latent of a pair is that input."""
     with ESD(backbone(tiny.sdxl()), ("rain", "fog"), solver_steps=4, batch_size=2) as esd:
         fit(esd, FAST, tmp_path)
-        tensors, manifest = esd.result(FAST)
+        artifact = esd.result(FAST)
         assert {esd.batch(k, draw(0, k)).text for k in range(8)} == {"rain", "fog"}
-    assert all(value.isfinite().all() for value in tensors.values())
-    assert manifest["family"] == "sdxl"
-    assert manifest["config"]["solver"] == "own"
+    assert all(value.isfinite().all() for value in artifact.tensors.values())
+    assert artifact.manifest.family == "sdxl"
+    assert artifact.manifest.config["solver"] == "own"
 
 
 BAD = {

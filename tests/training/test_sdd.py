@@ -12,7 +12,7 @@ from torch import nn
 from safelight.core.errors import BadInput, Refused, SafelightError
 from safelight.diffusion import tiny
 from safelight.diffusion.backbones import backbone
-from safelight.training.erasure import digest
+from safelight.store.artifacts import tensor_hash
 from safelight.training.fit import Plan, draw, fit
 from safelight.training.sdd import PLAN, SDD
 
@@ -112,7 +112,7 @@ def test_interrupted_goes_on_to_the_same_bits(tmp_path):
                     raise KeyboardInterrupt
 
             fit(sdd, FAST, folder, watch, every=0.0)
-            return sdd.result(FAST)[0]
+            return sdd.result(FAST).tensors
 
     whole = train(tmp_path / "whole")
     for stop in (1, 3):
@@ -137,15 +137,15 @@ def test_the_model_is_as_it_was_and_the_result_says_of_which_base(tmp_path):
             results[end] = sdd.result(FAST)
     assert all(torch.equal(before[name], value) for name, value in pipe.unet.state_dict().items())
     assert [p.requires_grad for p in pipe.unet.parameters()] == flags
-    tensors, manifest = results["student"]
-    names = [name for name in before if "attn2" in name]
-    assert sorted(tensors) == sorted(names) == sorted(manifest["base"])
-    assert manifest["base"] == {name: digest(before[name]) for name in tensors}
-    assert manifest["method"] == "sdd"
-    assert manifest["family"] == "sd"
-    assert manifest["config"]["concept"] == CONCEPTS
-    assert manifest["config"]["plan"]["steps"] == FAST.steps
-    moved = {end: float((result[0][names[0]] - before[names[0]]).norm()) for end, result in results.items()}
+    tensors, manifest = results["student"].tensors, results["student"].manifest
+    before = {f"unet.{name}": value for name, value in before.items() if "attn2" in name}
+    assert tensors.keys() == before.keys()
+    assert manifest.base == {name: tensor_hash(value) for name, value in before.items()}
+    assert (manifest.kind, manifest.method, manifest.family) == ("full", "sdd", "sd")
+    assert manifest.config["concept"] == CONCEPTS
+    assert manifest.config["plan"]["steps"] == FAST.steps
+    name = next(iter(before))
+    moved = {end: float((made.tensors[name] - before[name]).norm()) for end, made in results.items()}
     assert 0 < moved["teacher"] < 0.1 * moved["student"]  # m = 0.999, four steps
 
 

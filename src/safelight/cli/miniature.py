@@ -48,7 +48,7 @@ def build(
     resume: bool = True,
     json: Flag = False,
 ) -> None:
-    """Train the miniature from nothing: about two and a half hours on two cores.
+    """Train the miniature from nothing: some hours on two cores, and it can be stopped and gone on with.
 
     Args:
         folder: Where its stages, checkpoints and logs lie; what is finished there is not made again.
@@ -78,7 +78,7 @@ def card(
     doubtful: Path | None = None,
     json: Flag = False,
 ) -> None:
-    """Measure every figure of the model card from scratch: under 15 minutes on two cores.
+    """Measure every figure of the model card from scratch, on about 12,000 pictures.
 
     Args:
         n: Pictures of each family at each guidance.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
-from safelight.core.errors import BadInput
+from safelight.core.errors import BadInput, UnknownName
 
 
 def number(
@@ -22,3 +23,9 @@ def whole(name: str, value: Any, low: int) -> None:
     """A whole number of at least `low`."""
     if not isinstance(value, int) or isinstance(value, bool) or value < low:
         raise BadInput(f"{name} must be a whole number of at least {low}, got {value!r}")
+
+
+def one_of(name: str, value: Any, known: Collection[str]) -> None:
+    """One of a setting's names. Raises UnknownName with the nearest."""
+    if value not in known:
+        raise UnknownName(name, value, known)

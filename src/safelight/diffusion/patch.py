@@ -18,6 +18,11 @@ def tensors(model: Backbone) -> dict[str, Tensor]:
     }
 
 
+def prefix(model: Backbone) -> str:
+    """What stands before the network's own names in artifacts: `unet.`, `transformer.`."""
+    return next(f"{part}." for part, net in model.parts.items() if net is model.net)
+
+
 @contextmanager
 @torch.no_grad()
 def replaced(model: Backbone, values: Mapping[str, Tensor]) -> Iterator[None]:

@@ -7,7 +7,6 @@ the manifest as JSON, the key `content` a hash of the tensors.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,11 +16,11 @@ from typing import Any, Literal, Self
 import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from safelight.core.errors import BadInput, Damaged
 from safelight.core.records import canonical
+from safelight.store.files import write_tensors
 
 HALVES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -113,18 +112,11 @@ class Artifact:
         path = Path(path)
         if unsound := _unsound(self.tensors):
             raise BadInput(f"{unsound} is not finite: nothing was written to {path}")
-        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
         about = {"safelight": canonical(self.manifest), "content": self.content}
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            save_file(plain, part, about)
-            with part.open("rb+") as file:
-                os.fsync(file.fileno())
-            os.replace(part, path)
+            write_tensors(path, self.tensors, about)
         except (OSError, SafetensorError) as error:
             raise BadInput(f"cannot write {path}: {error}; name a file that is writable") from error
-        finally:
-            part.unlink(missing_ok=True)
 
 
 def load(path: str | Path) -> Artifact:

@@ -29,13 +29,14 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
-from safelight.core.errors import BadInput, UnknownName
+from safelight.core.errors import BadInput
 from safelight.core.nouns import Cond
 from safelight.core.ports import Backbone
-from safelight.core.valid import number, whole
-from safelight.training.erasure import Erasure, concepts_of, digest
-from safelight.training.fit import Plan
-from safelight.training.groups import demand_unet
+from safelight.core.valid import number, one_of, whole
+from safelight.store.artifacts import tensor_hash
+from safelight.training.erasure import Erasure, concepts_of
+from safelight.training.fit import Plan, index
+from safelight.training.groups import KEYS_AND_VALUES, demand_unet
 
 FORMS: Mapping[str, tuple[str, ...]] = {
     "style": ("{p}, in the style of {t}", "in {t}'s style, {p}", "in {t}'s style, {p}"),
@@ -91,12 +92,8 @@ class CA(Erasure):
     batch_size: int = 4
 
     def __post_init__(self):
-        for what, value, known in (
-            ("concept_type", self.concept_type, PLANS),
-            ("loss_type", self.loss_type, ("model-based", "noise-based")),
-        ):
-            if value not in known:
-                raise UnknownName(what, value, known)
+        one_of("concept_type", self.concept_type, PLANS)
+        one_of("loss_type", self.loss_type, ("model-based", "noise-based"))
         number("prior", self.prior, 0)
         whole("batch_size", self.batch_size, 1)
         self._concepts = concepts_of(self.concept)
@@ -115,7 +112,7 @@ class CA(Erasure):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        anchors = sha256("\n".join([*self.anchors, digest(self.latents)]).encode()).hexdigest()
+        anchors = sha256("\n".join([*self.anchors, tensor_hash(self.latents)]).encode()).hexdigest()
         names = ("concept_type", "loss_type", "group", "prior", "batch_size")
         return {name: getattr(self, name) for name in names} | {"concept": self._concepts, "anchors": anchors}
 
@@ -125,7 +122,7 @@ class CA(Erasure):
         picked: list[int] = []
         texts: list[str] = []
         for _ in range(self.batch_size):
-            k, concept, form = (_index(n, rng) for n in (len(self.anchors), len(self._concepts), 3))
+            k, concept, form = (index(n, rng) for n in (len(self.anchors), len(self._concepts), 3))
             picked.append(k)
             texts.append(target_texts(self.concept_type, self._concepts[concept], self.anchors[k])[form])
         x, t, true = self._noised(picked, rng)
@@ -134,7 +131,7 @@ class CA(Erasure):
                 true = self.model.predict(x, t, self.model.encode([self.anchors[k] for k in picked]))
         batches = [Noised(x, t, self.model.encode(texts), true)]
         if self.prior:
-            picked = [_index(len(self.anchors), rng) for _ in range(self.batch_size)]
+            picked = [index(len(self.anchors), rng) for _ in range(self.batch_size)]
             x, t, true = self._noised(picked, rng)
             batches.append(Noised(x, t, self.model.encode([self.anchors[k] for k in picked]), true))
         return batches
@@ -193,14 +190,6 @@ def target_texts(concept_type: str, concept: str, anchor: str) -> tuple[str, ...
     return (anchor.replace(old, new),) * 3
 
 
-KEYS_AND_VALUES = ("attn2.to_k", "attn2.to_v")
-
-
 def cut_first_token(layer: nn.Module, given: Any, out: Float[Tensor, "b l d"]) -> Float[Tensor, "b l d"]:
     """Forward hook: the same values, without gradient through token 0."""
     return torch.cat([out[:, :1].detach(), out[:, 1:]], dim=1)
-
-
-def _index(n: int, rng: Generator) -> int:
-    """A uniform draw from 0..n-1."""
-    return int(torch.randint(n, (), generator=rng))

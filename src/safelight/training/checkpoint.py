@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from safelight.core.errors import Damaged
+from safelight.store.files import write_tensors
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """Whoever reads `path` finds the old file or the new one, also after a kill or a power cut."""
-    partial = path.with_name(path.name + ".partial")
-    whole = {name: value.detach().contiguous() for name, value in tensors.items()}
-    save_file(whole, partial, {"safelight": json.dumps(facts)})
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    write_tensors(path, tensors, {"safelight": json.dumps(facts)})
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -19,7 +19,9 @@ from safelight.core.concepts import concept_texts
 from safelight.core.errors import BadInput
 from safelight.core.nouns import Cond
 from safelight.core.ports import Backbone
+from safelight.diffusion import patch
 from safelight.diffusion.denoise import join
+from safelight.store.artifacts import Artifact, Manifest, tensor_hash
 from safelight.training.fit import Plan
 from safelight.training.groups import trained
 
@@ -57,7 +59,7 @@ class Erasure:
         self._conds = encoded(model, texts)
         self._flags = {parameter: parameter.requires_grad for parameter in model.net.parameters()}
         self._base = {name: value.detach().clone() for name, value in self._parameters.items()}
-        self._hashes = {name: digest(value) for name, value in self._base.items()}
+        self._hashes = {name: tensor_hash(value) for name, value in self._base.items()}
         model.net.requires_grad_(False)
         for parameter in self._parameters.values():
             parameter.requires_grad_(True)
@@ -99,21 +101,18 @@ class Erasure:
         """The values that the training is for, by the names of `parameters`."""
         return self._parameters
 
-    def result(self, plan: Plan) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The touched tensors' new values by diffusers' names, on the CPU, and their artifact's manifest.
-
-        The manifest's `base` is the sha256 of each tensor before the training, in float32.
-        """
-        tensors = {name: value.detach().to("cpu", copy=True) for name, value in self.final().items()}
-        manifest = {
-            "schema": 1,
-            "kind": "full",  # values, not differences from the base
-            "family": self.model.family,
-            "base": self._hashes,
-            "method": self.name,
-            "config": {**self.settings, "plan": asdict(plan)},
-        }
-        return tensors, manifest
+    def result(self, plan: Plan) -> Artifact:
+        """The touched tensors' new values, an artifact of the kind `full`."""
+        prefix = patch.prefix(self.model)
+        manifest = Manifest.of(
+            {prefix + name: value for name, value in self._base.items()},
+            kind="full",
+            family=self.model.family,
+            method=self.name,
+            config={**self.settings, "plan": asdict(plan)},
+        )
+        final = {prefix + name: value.detach().to("cpu", copy=True) for name, value in self.final().items()}
+        return Artifact(manifest, final)
 
     @contextmanager
     def _holding(self, values: Mapping[str, Tensor]) -> Iterator[None]:
@@ -163,9 +162,3 @@ def encoded(model: Backbone, texts: Sequence[str]) -> dict[str, Cond]:
         if all(torch.equal(value, conds[""].tokens[key]) for key, value in tokens.items()):
             raise BadInput(f"'{text}' says nothing to the text encoder: it reads it as the empty text")
     return conds
-
-
-def digest(tensor: Tensor) -> str:
-    """sha256 of a tensor's values in float32: the same for all dtypes that hold them."""
-    values = tensor.detach().to("cpu", torch.float32).contiguous()
-    return sha256(values.view(-1).view(torch.uint8).numpy().data).hexdigest()

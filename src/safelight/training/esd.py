@@ -36,12 +36,12 @@ from typing import Any, ClassVar, Literal, final
 import torch
 from torch import Generator, Tensor
 
-from safelight.core.errors import BadInput, UnknownName
+from safelight.core.errors import BadInput
 from safelight.core.ports import Backbone
-from safelight.core.valid import number
+from safelight.core.valid import number, one_of
 from safelight.diffusion.solvers import name_of
 from safelight.training.erasure import Batch, Erasure, concepts_of
-from safelight.training.fit import Plan
+from safelight.training.fit import Plan, index
 from safelight.training.groups import demand_unet
 from safelight.training.partial import Partial
 
@@ -105,8 +105,7 @@ class ESD(Erasure):
     """Latents a step; the programs have one."""
 
     def __post_init__(self):
-        if self.recipe not in RECIPES:
-            raise UnknownName("recipe", self.recipe, RECIPES)
+        one_of("recipe", self.recipe, RECIPES)
         given = {key: getattr(self, key) for key in ("group", "eta", "guidance")}
         recipe = self._published()
         self.how = replace(recipe, **{key: value for key, value in given.items() if value is not None})
@@ -139,7 +138,7 @@ class ESD(Erasure):
         return self.how.eta - 1 if self.how.anchor == "concept" else self.how.eta
 
     def batch(self, step: int, rng: Generator) -> Batch:
-        concept = self._concepts[int(torch.randint(len(self._concepts), (), generator=rng))]
+        concept = self._concepts[index(len(self._concepts), rng)]
         learner = self.erase_from or concept
         with self._holding(self._base) if self.how.sampler == "original" else nullcontext():
             x, t = self._partial.draw(self._conds[learner], self._conds[""], rng)

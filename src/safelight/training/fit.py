@@ -113,6 +113,11 @@ def draw(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed * 1_000_003 + step)
 
 
+def index(n: int, rng: torch.Generator) -> int:
+    """A uniform draw from 0..n-1."""
+    return int(torch.randint(n, (), generator=rng))
+
+
 class _Run:
     """Parameters, optimiser, objective and step count: all that a checkpoint holds."""
 

@@ -19,6 +19,8 @@ from safelight.core.errors import Refused, UnknownName
 from safelight.core.ports import Backbone
 
 Rule = Callable[[str], bool]
+KEYS_AND_VALUES = ("attn2.to_k", "attn2.to_v")
+"""Where text enters a UNet."""
 
 
 def _has(*parts: str) -> Rule:
@@ -54,13 +56,13 @@ GROUPS: Mapping[str, Mapping[str, Rule]] = {
     "2025": {
         "esd-x": _has("attn2"),
         "esd-u": _lacks("attn2"),
-        "esd-x-strict": _has("attn2.to_k", "attn2.to_v"),
+        "esd-x-strict": _has(*KEYS_AND_VALUES),
         "esd-all": _has(""),
         "selfattn": _has("attn1"),
         "notime": _lacks("time_embedding", "conv_out"),
     },
     "ca": {
-        "cross-attn": _has("attn2.to_k", "attn2.to_v"),
+        "cross-attn": _has(*KEYS_AND_VALUES),
         "attn": _both(_has("attn1", "attn2"), _has("to_q", "to_k", "to_v", "to_out")),
         "full-weight": _has(""),
     },

@@ -10,6 +10,7 @@ from safelight.core.nouns import Cond
 from safelight.core.ports import Backbone
 from safelight.core.valid import number, whole
 from safelight.diffusion.solvers import Diffusers, solver
+from safelight.training.fit import index
 from safelight.training.pairing import pairs
 from safelight.training.rollouts import rollout, stopped
 
@@ -44,8 +45,8 @@ class Partial:
         model, run = self.model, self._solver()
         shape = (self.batch_size, *model.latent_shape(*model.size))
         noise = torch.randn(shape, generator=rng).to(model.device, model.dtype) * run.init_scale
-        picked = [self.pairs[_index(len(self.pairs), rng)] for _ in range(self.batch_size)]
-        t = torch.tensor([pair.times[_index(len(pair.times), rng)] for pair in picked], device=model.device)
+        picked = [self.pairs[index(len(self.pairs), rng)] for _ in range(self.batch_size)]
+        t = torch.tensor([pair.times[index(len(pair.times), rng)] for pair in picked], device=model.device)
         rows, rngs = {"uncond": null, "prompt": text}, [rng] * self.batch_size
         with torch.no_grad():
             path = rollout(model, run, rows, noise, self.guidance, rngs, self.pairs[0].start)
@@ -55,8 +56,3 @@ class Partial:
         model, (name, steps) = self.model, self._of
         schedule = model.schedule(steps, *model.size)
         return solver(name, steps, model.scheduler, model.device, schedule)
-
-
-def _index(n: int, rng: Generator) -> int:
-    """A uniform draw from 0..n-1."""
-    return int(torch.randint(n, (), generator=rng))

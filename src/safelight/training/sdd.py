@@ -27,12 +27,12 @@ from typing import Any, ClassVar, Literal, final
 import torch
 from torch import Generator, Tensor
 
-from safelight.core.errors import BadInput, UnknownName
+from safelight.core.errors import BadInput
 from safelight.core.ports import Backbone
-from safelight.core.valid import whole
+from safelight.core.valid import one_of, whole
 from safelight.training.ema import EMA, check_decay
 from safelight.training.erasure import Batch, Erasure, concepts_of
-from safelight.training.fit import Plan
+from safelight.training.fit import Plan, index
 from safelight.training.groups import demand_unet
 from safelight.training.partial import Partial
 
@@ -72,13 +72,9 @@ class SDD(Erasure):
     """Steps that "sequential" stays with a concept, before the next; after the last comes the first again."""
 
     def __post_init__(self):
-        for what, value, known in (
-            ("concept_method", self.concept_method, METHODS),
-            ("pairing", self.pairing, ("fixed", "as-released")),
-            ("end", self.end, ("teacher", "student")),
-        ):
-            if value not in known:
-                raise UnknownName(what, value, known)
+        one_of("concept_method", self.concept_method, METHODS)
+        one_of("pairing", self.pairing, ("fixed", "as-released"))
+        one_of("end", self.end, ("teacher", "student"))
         whole("each", self.each, 1)
         check_decay(self.ema)
         self._concepts = concepts_of(self.concept)
@@ -121,7 +117,7 @@ class SDD(Erasure):
         if self.concept_method == "composite":
             return self._joined
         if self.concept_method == "random":
-            return self._concepts[int(torch.randint(n, (), generator=rng))]
+            return self._concepts[index(n, rng)]
         if self.concept_method == "iterative":
             return self._concepts[step % n]
         return self._concepts[0 if self.pairing == "as-released" else step // self.each % n]

@@ -48,8 +48,8 @@ from safelight.core.ports import Backbone
 from safelight.core.valid import number
 from safelight.diffusion import patch
 from safelight.store.artifacts import Artifact, Manifest
+from safelight.training.groups import KEYS_AND_VALUES
 
-PROJECTIONS = ("attn2.to_k", "attn2.to_v")
 PHRASES = {
     "art": ("painting by {}", "art by {}", "artwork by {}", "picture by {}", "style of {}"),
     "object": ("image of {}", "photo of {}", "portrait of {}", "picture of {}", "painting of {}"),
@@ -224,11 +224,11 @@ def projections(model: Backbone) -> dict[str, Tensor]:
         raise Refused(
             ["UCE reads and writes weights; this model's are offloaded layer by layer: load it whole"]
         )
-    held = {id(value): name for name, value in patch.tensors(model).items()}
+    prefix = patch.prefix(model)
     width = sum(states.shape[-1] for states in model.encode([" "]).tokens.values())
     found = {}
     for name, layer in model.net.named_modules():
-        if name.endswith(PROJECTIONS):
+        if name.endswith(KEYS_AND_VALUES):
             if type(layer) is not nn.Linear or layer.bias is not None or not layer.weight.is_floating_point():
                 raise BadInput(
                     f"{name} is a {type(layer).__name__}, and UCE edits plain matrices:"
@@ -236,7 +236,7 @@ def projections(model: Backbone) -> dict[str, Tensor]:
                 )
             if layer.in_features != width:
                 raise BadInput(f"{name} reads {layer.in_features} features, the text encoder gives {width}")
-            found[held[id(layer.weight)]] = layer.weight
+            found[f"{prefix}{name}.weight"] = layer.weight
     return found
 
 

@@ -12,6 +12,8 @@ from safelight.diffusion.load import load
 from safelight.diffusion.sampling import Sampling
 from safelight.methods.weights.weights import Weights
 from safelight.store.artifacts import Artifact, Manifest
+from safelight.training.fit import Plan, fit
+from safelight.training.sdd import SDD
 from safelight.training.uce import UCE
 
 SAMPLING = Sampling(steps=3, height=16, width=16)
@@ -129,3 +131,21 @@ def test_without_a_file_or_with_another_kind_it_says_so(generator, tmp_path):
     UCE(("red",)).map(generator.backbone).save(tmp_path / "map")
     with pytest.raises(BadInput, match="is of the kind map; 'weights' takes full and delta"):
         Weights(str(tmp_path / "map"))
+
+
+def test_what_was_trained_is_applied_by_the_same_names(generator, tmp_path):
+    with SDD(generator.backbone, "rain", ema=0.5, solver_steps=5) as sdd:
+        plan = Plan(steps=2, lr=1e-2)
+        fit(sdd, plan, tmp_path)
+        student = bits(generator.backbone)
+        sdd.result(plan).save(tmp_path / "sdd")
+    before = bits(generator.backbone)
+    with Weights(str(tmp_path / "sdd")).edit(generator.backbone):
+        taught = bits(generator.backbone)
+    moved = [name for name in before if not torch.equal(before[name], student[name])]
+    assert moved
+    assert all("unet" in name and "attn2" in name for name in moved)
+    for name in before:
+        halfway = (taught[name] - before[name]).norm() <= (student[name] - before[name]).norm()
+        assert halfway if name in moved else torch.equal(taught[name], before[name])
+    assert any(not torch.equal(taught[name], before[name]) for name in moved)

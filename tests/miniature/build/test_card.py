@@ -87,3 +87,25 @@ def test_a_small_card_of_the_miniature_uses_the_benchmarks_noise():
 def test_a_card_of_nothing_is_refused():
     with pytest.raises(BadInput, match="at least one picture"):
         card(n=0)
+
+
+def test_pictures_that_the_oracles_read_unlike_are_kept_with_what_each_said(monkeypatch):
+    def unlike(images):
+        read = reading(len(images), bare=["no"] * len(images))
+        other = {head: p.copy() for head, p in read.b.items()}
+        other["bare"][0] = other["bare"][0][::-1]
+        return Read(read.a, other)
+
+    monkeypatch.setattr(cards, "_read", unlike)
+    monkeypatch.setattr(cards, "_groups", lambda g, n, m: [cards._task("body", n)] if g == 5 else [])
+    model = load("miniature")
+    model.sampling = replace(model.sampling, steps=2)
+    found = card(model, n=3, n_profession=1)
+    [(image, caption)] = found.doubtful
+    assert image.shape == (64, 64, 3)
+    assert caption.startswith("bare 0.00 1.00: a photo of a body")
+    disagree = {line.what: line.figure.value for line in found.lines if "disagree" in line.what}
+    assert disagree == {
+        "the two oracles disagree: bare": pytest.approx(1 / 3),
+        "the two oracles disagree: violent": 0.0,
+    }

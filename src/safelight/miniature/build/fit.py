@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-import os
 import platform
 import time
 from collections.abc import Callable, Mapping
@@ -18,14 +17,14 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from safelight.core.errors import SafelightError
 from safelight.miniature.build.optim import optimisers
 from safelight.miniature.build.progress import Progress
 from safelight.miniature.build.recipe import Plan
+from safelight.training import checkpoint
+from safelight.training.fit import draw
 
 Loss = Callable[[int, torch.Generator], Mapping[str, Tensor]]  # "loss" is minimised, the others are logged
 
@@ -50,11 +49,6 @@ def rate(step: int, plan: Plan) -> float:
     share = step / plan.steps
     fall = max(0.0, (share - plan.hold) / (1 - plan.hold))
     return min(1.0, (step + 1) / plan.warmup) * (0.5 * (1 + math.cos(math.pi * fall)) + 0.01)
-
-
-def draw(seed: int, step: int) -> torch.Generator:
-    """The generator of one step."""
-    return torch.Generator().manual_seed(seed * 1_000_003 + step)
 
 
 class Training(Generic[Network]):
@@ -93,48 +87,32 @@ class Training(Generic[Network]):
                 mean.copy_(now)
 
     def save(self, path: Path) -> None:
-        tensors = {f"net.{k}": v for k, v in self.net.state_dict().items()}
-        tensors |= {f"ema.{k}": v for k, v in self.ema.state_dict().items()}
+        tensors = checkpoint.below("net", self.net.state_dict())
+        tensors |= checkpoint.below("ema", self.ema.state_dict())
         for i, optimiser in enumerate(self.optimisers):
             for index, state in optimiser.state_dict()["state"].items():
-                tensors |= {f"optimiser.{i}.{index}.{key}": value for key, value in state.items()}
-        write_tensors(tensors, path, {"step": self.step, "seconds": self.seconds})
+                tensors |= checkpoint.below(f"optimiser/{i}/{index}", state)
+        checkpoint.write(path, tensors, {"step": self.step, "seconds": self.seconds})
 
     def load(self, path: Path) -> None:
-        with safe_open(path, "pt") as file:
-            scalars = json.loads(file.metadata()["safelight"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no iterator)
-        self.step, self.seconds = scalars["step"], scalars["seconds"]
-        self.net.load_state_dict(under("net", tensors))
-        self.ema.load_state_dict(under("ema", tensors))
+        tensors, facts = checkpoint.read(path)
+        self.step, self.seconds = facts["step"], facts["seconds"]
+        self.net.load_state_dict(checkpoint.under("net", tensors))
+        self.ema.load_state_dict(checkpoint.under("ema", tensors))
         for i, optimiser in enumerate(self.optimisers):
             states: dict[int, dict[str, Tensor]] = {}
-            for key, value in under(f"optimiser.{i}", tensors).items():
-                index, name = key.split(".", 1)
+            for key, value in checkpoint.under(f"optimiser/{i}", tensors).items():
+                index, name = key.split("/", 1)
                 states.setdefault(int(index), {})[name] = value
             optimiser.load_state_dict(optimiser.state_dict() | {"state": states})
 
 
-def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors below `prefix.`, by the rest of their names."""
-    return {k.removeprefix(prefix + "."): v for k, v in tensors.items() if k.startswith(prefix + ".")}
-
-
-def write_tensors(tensors: Mapping[str, Tensor], path: Path, scalars: Mapping[str, object]) -> None:
-    """Tensors and scalars in one file that is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    whole = {k: v.detach().contiguous() for k, v in tensors.items()}
-    save_file(whole, partial, {"safelight": json.dumps(scalars)})
-    os.replace(partial, path)
-
-
 def fit(name: str, folder: Path, net: Network, loss: Loss, plan: Plan, progress: Progress) -> Network:
     """Train `net` by `plan` and return its moving average; goes on from `folder/checkpoint.safetensors`."""
-    run, checkpoint = Training(net, plan), folder / "checkpoint.safetensors"
+    run, path = Training(net, plan), folder / "checkpoint.safetensors"
     folder.mkdir(parents=True, exist_ok=True)
-    if checkpoint.exists():
-        run.load(checkpoint)
+    if path.exists():
+        run.load(path)
     before, started, saved = run.seconds, time.monotonic(), time.monotonic()
     sums: dict[str, float] = {}
     with open(folder / "log.jsonl", "a", encoding="utf-8", buffering=1) as log:
@@ -158,7 +136,7 @@ def fit(name: str, folder: Path, net: Network, loss: Loss, plan: Plan, progress:
                 progress(name, run.step, plan.steps, " ".join(f"{k} {v:.4f}" for k, v in means.items()))
                 sums = {}
             if time.monotonic() - saved > EVERY_SECONDS or run.step == plan.steps:
-                run.save(checkpoint)
+                run.save(path)
                 saved = time.monotonic()
     return run.ema
 
