@@ -30,7 +30,7 @@ MOMENTS = ("half", "whole", "replaced")
 
 
 def train(folder: Path) -> None:
-    """From the folder's checkpoint or from the start. A checkpoint each step: most kills come near a write."""
+    """From the folder's checkpoint or from the start. A checkpoint each step: many kills hit a write."""
     with SDD(backbone(tiny.sd()), ("rain", "fog"), ema=0.9, solver_steps=3) as sdd:
         fit(sdd, PLAN, folder, every=0.0)
         sdd.result(PLAN).save(folder / ARTIFACT)
