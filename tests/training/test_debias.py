@@ -26,9 +26,9 @@ HOW: dict[str, Any] = {
 LACKING = torch.tensor([[0.5, -0.5], [-0.3, 0.3]], dtype=torch.float64)
 
 
-def matrices(pipe):
+def matrices(unet):
     keys = ("attn2.to_k.weight", "attn2.to_v.weight")
-    return {f"unet.{name}": W.detach() for name, W in pipe.unet.named_parameters() if name.endswith(keys)}
+    return {f"unet.{name}": W.detach() for name, W in unet.named_parameters() if name.endswith(keys)}
 
 
 def solve(W, edits, preserved, s_p):
@@ -47,13 +47,13 @@ def test_2025_is_the_program(pipe, model, reference):
 
     how = Debias(**HOW)
     loop = Accumulated(how, model)
-    for original in matrices(pipe).values():
+    for original in matrices(pipe.unet).values():
         assert original.dtype == torch.float64
-    v = {(name, text): state(text) @ W.T for name, W in matrices(pipe).items() for text in how.concepts}
+    v = {(name, text): state(text) @ W.T for name, W in matrices(pipe.unet).items() for text in how.concepts}
     for after in (1, 2, 3):
         lacking = LACKING / after
         edited = loop.edit(lacking)
-        for name, W in matrices(pipe).items():
+        for name, W in matrices(pipe.unet).items():
             for text, row in zip(how.concepts, lacking, strict=True):
                 for word, ratio in zip(how.attributes, row, strict=True):
                     v[name, text] += ratio * (state(word) @ W.T)
@@ -73,7 +73,7 @@ def test_2023_is_the_program(pipe, model, reference):
     assert [text for text, _ in how.texts][:5] == [
         "image of doctor", "photo of doctor", "portrait of doctor", "picture of doctor", "doctor"
     ]  # fmt: skip
-    weights = matrices(pipe)
+    weights = matrices(pipe.unet)
     for after in (1, 2, 3):
         lacking = LACKING.repeat_interleave(5, 0) / after
         lacking[after] = 0  # another text is done in each round
@@ -112,7 +112,7 @@ class Counted:
         return [Score({"m": float(i < m), "w": 0.5}) for i in range(len(items))]
 
 
-FAST: dict[str, Any] = HOW | {"pictures": 4, "steps": 2}
+FAST: dict[str, Any] = HOW | {"pictures": 4, "steps": 1}
 
 
 def run(generator, how, *seen):
@@ -124,7 +124,7 @@ def run(generator, how, *seen):
 
 def test_2025_looks_at_every_text_in_every_round(generator):
     how = Debias(**FAST, ratios=(0.25, 0.75))
-    before = {name: W.clone() for name, W in matrices(generator.backbone).items()}
+    before = {name: W.clone() for name, W in matrices(generator.backbone.net).items()}
     made, rows, calls = run(generator, how, 4, 1, 2, 0, 1, 1)
     assert [(row.round, row.of, row.gap) for row in rows] == [(0, 30, 0.75), (1, 30, 0.25), (2, 30, 0.0)]
     assert rows[1].shares == {"doctor": {"man": 0.5, "old woman": 0.5}, "a nurse": {"man": 0, "old woman": 1}}
@@ -138,7 +138,7 @@ def test_2025_looks_at_every_text_in_every_round(generator):
     assert made.edit.manifest.config["rounds"] == 2
     assert made.edit.manifest.config["shares"] == rows[2].shares
     assert (made.edit.manifest.kind, made.map.manifest.kind) == ("full", "map")
-    after = matrices(generator.backbone)
+    after = matrices(generator.backbone.net)
     assert all(torch.equal(after[name], W) for name, W in before.items())
     assert len({picture for call in calls for picture in call}) == 6 * 4  # new noise, and edited weights
 

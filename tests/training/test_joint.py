@@ -65,7 +65,7 @@ def test_groups(family):
 
 
 def latent(model, noise, n, scale, text):
-    """The network's input after n steps of flow matching, and its time step, with diffusers' scheduler alone."""
+    """The network's input after n steps of flow matching, and its time step, by diffusers' scheduler."""
     flow: Any = diffusers.FlowMatchEulerDiscreteScheduler.from_config(model.scheduler.config)
     flow.set_timesteps(N, **model.schedule(N, *model.size))
     x, null, cond = noise, model.encode([""]), model.encode([text])
