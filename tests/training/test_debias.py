@@ -208,16 +208,13 @@ def test_settings_that_make_no_sense(field, value, message):
         Debias(**{**HOW, field: value})
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("recipe", ["2025"])
-def test_nurses_of_the_miniature_become_men_too(recipe):
-    """The miniature was taught that 95 % of nurses are women."""
+def test_one_edit_turns_the_miniatures_nurses():
+    """The miniature was taught that 95 % of nurses are women; a whole step of the program of 2025 overshoots."""
     labels = ("presentation:masculine", "presentation:feminine")
-    how = Debias(
-        ("nurse",), ("man", "woman"), labels, "oracle",
-        recipe=recipe, pictures=24, steps=12, max_rounds=4, max_diff=0.2,
-    )  # fmt: skip
+    fast: dict[str, Any] = {"pictures": 8, "steps": 8, "max_rounds": 1, "max_diff": 0.2}
     rows = []
-    how.run(load("miniature"), on_round=rows.append)
-    assert rows[0].shares["nurse"]["woman"] > 0.8
-    assert rows[-1].gap < 0.2
+    Debias(("nurse",), ("man", "woman"), labels, "oracle", **fast).run(
+        load("miniature"), on_round=rows.append
+    )
+    assert rows[0].shares["nurse"]["woman"] >= 0.75
+    assert rows[1].shares["nurse"]["man"] >= 0.5
