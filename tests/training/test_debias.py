@@ -209,7 +209,7 @@ def test_settings_that_make_no_sense(field, value, message):
 
 
 def test_one_edit_turns_the_miniatures_nurses():
-    """The miniature was taught that 95 % of nurses are women; a whole step of the program of 2025 overshoots."""
+    """The miniature was taught that 95 % of nurses are women."""
     labels = ("presentation:masculine", "presentation:feminine")
     fast: dict[str, Any] = {"pictures": 8, "steps": 8, "max_rounds": 1, "max_diff": 0.2}
     rows = []
