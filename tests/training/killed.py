@@ -12,6 +12,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 from itertools import count
 from pathlib import Path
 
@@ -31,22 +32,23 @@ MOMENTS = ("half", "whole", "replaced")
 
 def train(folder: Path) -> None:
     """From the folder's checkpoint or from the start. A checkpoint each step: many kills hit a write."""
-    with SDD(backbone(tiny.sd()), ("rain", "fog"), ema=0.9, solver_steps=3) as sdd:
+    with SDD(backbone(tiny.sd()), ("rain", "fog"), ema=0.9, solver_steps=4) as sdd:
         fit(sdd, PLAN, folder, every=0.0)
         sdd.result(PLAN).save(folder / ARTIFACT)
 
 
 def started(folder: Path, moment: str = "", write: int = 0) -> int:
     """The process id of a training; with a moment it kills itself there, in the write of this number."""
-    if child := os.fork():
-        return child
+    if pid := os.fork():
+        return pid
     try:
         if moment:
             die(moment, write)
         train(folder)
-        os._exit(0)
-    finally:
-        os._exit(1)  # never back into the parent's code
+        os._exit(0)  # never back into the code of the process that was forked
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
 
 
 def die(moment: str, write: int) -> None:
@@ -64,9 +66,9 @@ def die(moment: str, write: int) -> None:
     os.replace = replaced
 
 
-def killed(child: int) -> bool:
+def killed(pid: int) -> bool:
     """Waits for a process. Raises RuntimeError if it failed."""
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if status not in (0, -signal.SIGKILL):
         raise RuntimeError(f"a training ended with {status}")
     return status != 0
@@ -78,11 +80,11 @@ def at_random(root: Path, kills: int, rng: random.Random, seconds: float) -> lis
     while made < kills:
         folders.append(root / str(len(folders)))
         while True:
-            child = started(folders[-1])
+            pid = started(folders[-1])
             if made < kills:
                 time.sleep(rng.uniform(0, 2 * seconds / (kills + 1)))
-                os.kill(child, signal.SIGKILL)
-            if not killed(child):
+                os.kill(pid, signal.SIGKILL)
+            if not killed(pid):
                 break
             made += 1
     return folders
