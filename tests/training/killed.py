@@ -24,7 +24,7 @@ from safelight.store import artifacts
 from safelight.training.fit import FILE, Plan, fit
 from safelight.training.sdd import SDD
 
-PLAN = Plan(steps=12, lr=1e-3, weight_decay=1e-4, clip=1.0, seed=7)
+PLAN = Plan(steps=8, lr=1e-3, weight_decay=1e-4, clip=1.0, seed=7)
 ARTIFACT = "artifact.safetensors"
 MOMENTS = ("half", "whole", "replaced")
 """Of a write: the file is half there, it is whole beside its place, it is in its place."""

@@ -100,7 +100,7 @@ class Counted:
     """A judge that sees "m" in as many pictures of each call as it was told."""
 
     name, version, labels, range, content_hash = "counted", "1", ("m", "w"), (0.0, 1.0), ""
-    presets: Mapping[str, Preset] = {"default": Preset(("m",), 0.5)}  # noqa: RUF012
+    presets: Mapping[str, Preset] = {"default": Preset(("m",), 0.5)}
 
     def __init__(self, *seen):
         self.seen, self.calls = list(seen), []

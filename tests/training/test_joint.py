@@ -24,7 +24,9 @@ FAST = Plan(steps=2, lr=1e-3)
 class SmallFlux(Flux):
     """16 x 16 pixels: its network does not say at which size it was trained."""
 
-    size = (16, 16)  # pyright: ignore[reportIncompatibleMethodOverride]
+    @property
+    def size(self):
+        return 16, 16
 
 
 def model_of(family):
