@@ -74,20 +74,22 @@ def killed(pid: int) -> bool:
     return status != 0
 
 
-def at_random(root: Path, kills: int, rng: random.Random, seconds: float) -> list[Path]:
-    """Trainings that were killed at `kills` random moments in all, each started again until it was done."""
-    folders, made = [], 0
+def at_random(root: Path, kills: int, rng: random.Random, seconds: float) -> tuple[list[Path], int]:
+    """Trainings that were killed at `kills` random moments in all, each started again until it was done, and
+    how many kills came after a first checkpoint. seconds: how long one takes."""
+    folders, made, resumed = [], 0, 0
     while made < kills:
         folders.append(root / str(len(folders)))
         while True:
             pid = started(folders[-1])
             if made < kills:
-                time.sleep(rng.uniform(0, 2 * seconds / (kills + 1)))
+                time.sleep(rng.uniform(0, seconds))
                 os.kill(pid, signal.SIGKILL)
             if not killed(pid):
                 break
             made += 1
-    return folders
+            resumed += (folders[-1] / FILE).exists()
+    return folders, resumed
 
 
 def while_writing(root: Path, rng: random.Random) -> list[Path]:
@@ -105,7 +107,8 @@ def main(root: Path, kills: int, seed: int) -> None:
     torch.set_num_threads(1)
     rng, begun = random.Random(seed), time.monotonic()
     killed(started(root / "never"))
-    folders = at_random(root, kills, rng, time.monotonic() - begun) + while_writing(root, rng)
+    folders, resumed = at_random(root, kills, rng, time.monotonic() - begun)
+    folders += while_writing(root, rng)
     made = {
         folder.name: {
             "content": artifacts.load(folder / ARTIFACT).content,
@@ -114,7 +117,7 @@ def main(root: Path, kills: int, seed: int) -> None:
         }
         for folder in [root / "never", *folders]
     }
-    sys.stdout.write(json.dumps(made))
+    sys.stdout.write(json.dumps({"made": made, "resumed": resumed}))
 
 
 if __name__ == "__main__":
