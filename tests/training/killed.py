@@ -105,6 +105,7 @@ def while_writing(root: Path, rng: random.Random) -> list[Path]:
 
 def main(root: Path, kills: int, seed: int) -> None:
     torch.set_num_threads(1)
+    tiny.sd()  # what the libraries only import when it is used takes longer than a training
     rng, begun = random.Random(seed), time.monotonic()
     killed(started(root / "never"))
     folders, resumed = at_random(root, kills, rng, time.monotonic() - begun)
