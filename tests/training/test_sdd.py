@@ -163,7 +163,7 @@ BAD = {
     "empty concept": ({"concept": " "}, "concept must not be empty"),
     "twice": ({"concept": ("rain", "fog", "rain")}, "'rain' twice"),
     "unknown method": ({"concept_method": "itertive"}, "Did you mean 'iterative'"),
-    "unknown pairing": ({"pairing": "exact"}, "unknown pairing"),
+    "unknown pairing": ({"pairing": "exactly"}, "unknown pairing"),
     "unknown end": ({"end": "pupil"}, "unknown end"),
     "unknown group": ({"group": "attn3"}, "parameter group of 'sdd'"),
     "decay 1": ({"ema": 1.0}, "ema must be"),
@@ -193,7 +193,7 @@ def test_bad_input_is_refused_by_name_before_any_work(generator, case):
 def test_unfit_models_are_refused():
     with pytest.raises(BadInput, match=r"full precision, not torch\.bfloat16"):
         SDD(backbone(tiny.sd().to(torch.bfloat16)), "rain")
-    with pytest.raises(Refused, match="'flux' has no cross-attention"):
+    with pytest.raises(Refused, match="DDIM's equal strides, which 'flux' has not"):
         SDD(backbone(tiny.flux()), "rain")
 
 

@@ -8,7 +8,8 @@ import torch
 from safelight.core.errors import BadInput, Refused
 from safelight.diffusion import tiny
 from safelight.diffusion.backbones import backbone
-from safelight.training.uce import UCE, projections
+from safelight.training.closed_form import projections
+from safelight.training.uce import UCE
 
 
 @pytest.fixture(scope="module", params=["sd", "sdxl"])

@@ -22,3 +22,9 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Removes what writers that were killed left in a folder; only for the one who alone writes there."""
+    for partial in folder.glob(".*.partial"):
+        partial.unlink()

@@ -1,4 +1,4 @@
-"""What objectives share that take concepts out of a UNet by training some of its tensors.
+"""What objectives share that take concepts out of a network by training some of its tensors.
 
 The model is changed in place while it is trained; leaving the objective's `with` block restores every bit.
 """
@@ -78,7 +78,8 @@ class Erasure:
     @property
     def config(self) -> Mapping[str, Any]:
         base = sha256("".join(self._hashes.values()).encode()).hexdigest()
-        return {"method": self.name, "family": self.model.family, "base": base, "settings": self.settings}
+        model = {"family": self.model.family, "base": base, "inputs": dict(self.model.inputs)}
+        return {"method": self.name, **model, "settings": self.settings}
 
     def parameters(self) -> Mapping[str, nn.Parameter]:
         return self._parameters
@@ -109,7 +110,7 @@ class Erasure:
             kind="full",
             family=self.model.family,
             method=self.name,
-            config={**self.settings, "plan": asdict(plan)},
+            config={**self.settings, **self.model.inputs, "plan": asdict(plan)},
         )
         final = {prefix + name: value.detach().to("cpu", copy=True) for name, value in self.final().items()}
         return Artifact(manifest, final)
@@ -129,8 +130,22 @@ class Erasure:
     def _predict(self, x: Float[Tensor, "b c h w"], t: Tensor, *texts: str) -> tuple[Tensor, ...]:
         """The network's prediction for each text, in one forward pass."""
         conds = join([self._conds[text].expand(len(x)) for text in texts])
-        out = self.model.predict(torch.cat([x] * len(texts)), torch.cat([t] * len(texts)), conds)
+        with _unguided(self.model):
+            out = self.model.predict(torch.cat([x] * len(texts)), torch.cat([t] * len(texts)), conds)
         return out.chunk(len(texts))
+
+
+@contextmanager
+def _unguided(model: Backbone) -> Iterator[None]:
+    """A network that is fed a guidance (Flux.1 dev) is fed 1 in here, which is its plain prediction, as in
+    the program of ESD: at 3.5 a difference of two texts would count 3.5 times. Latents are sampled with the
+    model's own."""
+    before = dict(model.inputs)
+    model.inputs |= {name: 1.0 for name in before if name == "embedded_guidance"}
+    try:
+        yield
+    finally:
+        model.inputs.update(before)
 
 
 def concepts_of(concept: str | tuple[str, ...]) -> tuple[str, ...]:

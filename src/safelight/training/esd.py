@@ -23,7 +23,8 @@ in their plans. Ours trains in float32 (2025: bfloat16, which rounds most of its
 network's own size (2025: 1024 pixels, also for Stable Diffusion 1). 2025's default for SDXL, eta = 1, is
 classic's 0, so no erasure but distillation towards the empty text; ours is 2 there too. Networks that predict
 v are trained on v, which no program does: the target is the same one, and the loss 1 / alpha_t^2 of that in
-epsilon.
+epsilon. So are flows (Stable Diffusion 3, Flux), with recipe "2025" alone, as the authors do for Flux (at
+46599b3); the other recipes pair time steps by DDIM's strides. Its default for Flux is eta = 1 again; ours 2.
 """
 
 from __future__ import annotations
@@ -42,7 +43,6 @@ from safelight.core.valid import number, one_of
 from safelight.diffusion.solvers import name_of
 from safelight.training.erasure import Batch, Erasure, concepts_of
 from safelight.training.fit import Plan, index
-from safelight.training.groups import demand_unet
 from safelight.training.partial import Partial
 
 
@@ -72,6 +72,10 @@ RECIPES: Mapping[str, Recipe] = {
 SDXL_2025 = replace(RECIPES["2025"], plan=Plan(200, 2e-4), guidance=2)
 SDXL_2025_U = replace(SDXL_2025, plan=Plan(200, 1e-5))
 """Its program forces this rate for esd-u."""
+FLUX_2025 = replace(RECIPES["2025"], plan=Plan(1400, 1e-4), guidance=1)
+"""The latents are guided by what the network is fed; schnell is fed nothing and needs a guidance above 1."""
+SD3_2025 = replace(RECIPES["2025"], plan=Plan(200, 3e-5), guidance=7.5)
+"""Not the authors': github.com/CookedMorsel/erasing at d1f5368, which goes on from their program."""
 
 
 @final
@@ -111,7 +115,6 @@ class ESD(Erasure):
         self.how = replace(recipe, **{key: value for key, value in given.items() if value is not None})
         self._concepts = concepts_of(self.concept)
         self._demand_direction()
-        demand_unet(self.model)
         solver = name_of(self.model.scheduler) if self.how.solver == "own" else self.how.solver
         self._partial = Partial(
             self.model, self.how.guidance, solver, self.solver_steps, self.how.pairing, self.batch_size
@@ -155,9 +158,11 @@ class ESD(Erasure):
         return anchor - self.how.eta * (e_c - null)
 
     def _published(self) -> Recipe:
-        if (self.recipe, self.model.family) != ("2025", "sdxl"):
+        if self.recipe != "2025":
             return RECIPES[self.recipe]
-        return SDXL_2025_U if self.group in ("esd-u", "noxattn") else SDXL_2025
+        sdxl = SDXL_2025_U if self.group in ("esd-u", "noxattn") else SDXL_2025
+        own = {"sdxl": sdxl, "sd3": SD3_2025, "flux": FLUX_2025}
+        return own.get(self.model.family, RECIPES["2025"])
 
     def _demand_direction(self) -> None:
         """Raises BadInput where the target would not lie past the empty text."""

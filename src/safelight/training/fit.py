@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from safelight.core.errors import BadInput, SafelightError
 from safelight.core.valid import number, whole
+from safelight.store.files import sweep
 from safelight.training import checkpoint
 from safelight.training.objective import Objective
 
@@ -81,6 +82,7 @@ def fit(
     """Trains the objective's parameters in place; goes on from `folder/checkpoint.safetensors` if it exists.
 
     Args:
+        folder: this training's own.
         on_row: gets each step's record as it is made: a progress bar, a table. After a kill the steps since
             the last checkpoint come again, with the same values but the seconds.
         every: seconds between checkpoints; one is always made at the end. Does not change the result.
@@ -92,6 +94,7 @@ def fit(
     """
     run, path = _Run(objective, plan), folder / FILE
     folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
     if path.exists():
         run.load(path)
     saved = time.monotonic()

@@ -1,4 +1,4 @@
-"""Which tensors of a UNet an erasure trains, by diffusers' names.
+"""Which tensors of a network an erasure trains, by diffusers' names.
 
 The same word means different sets in different programs, so a group is looked up by program:
 
@@ -7,6 +7,13 @@ The same word means different sets in different programs, so a group is looked u
 - "sdd": github.com/nannullna/safe-diffusion at a2e820c; it trains `conv_norm_out` where classic does not;
 - "2025": github.com/rohitgandikota/erasing at 25613d2: linear and convolution layers only, no norms;
 - "ca": github.com/nupurkmr9/concept-ablation at c11fb1b, `diffusers/`.
+
+A transformer with joint attention (Stable Diffusion 3, Flux) has groups of its own, "joint", whatever the
+program. There the text has keys, values and queries of its own, `add_k_proj`, `add_v_proj` and `add_q_proj`,
+and the picture's tokens read it in the same softmax as themselves. "esd-x" is all of the attention, as in
+github.com/rohitgandikota/erasing at 46599b3 for Flux; "esd-x-strict" is how text is read, `add_k_proj` and
+`add_v_proj`, as for its Flux.2: for Flux.1 it names `to_k` and `to_v`, which in the two-stream blocks are the
+picture's. Flux's one-stream blocks have no projections of the text's own; "esd-x" trains them, strict not.
 """
 
 from __future__ import annotations
@@ -61,6 +68,12 @@ GROUPS: Mapping[str, Mapping[str, Rule]] = {
         "selfattn": _has("attn1"),
         "notime": _lacks("time_embedding", "conv_out"),
     },
+    "joint": {
+        "esd-x": _has(".attn."),
+        "esd-u": _lacks(".attn."),
+        "esd-x-strict": _has("attn.add_k_proj", "attn.add_v_proj"),
+        "esd-all": _has(""),
+    },
     "ca": {
         "cross-attn": _has(*KEYS_AND_VALUES),
         "attn": _both(_has("attn1", "attn2"), _has("to_q", "to_k", "to_v", "to_out")),
@@ -80,19 +93,21 @@ def demand_unet(model: Backbone) -> None:
 
 
 def trained(net: nn.Module, family: str, program: str, group: str) -> dict[str, nn.Parameter]:
-    """The parameters of a group in the network's order.
+    """The parameters of a program's group in the network's order; those of "joint" in a transformer.
 
     Raises:
         UnknownName: the program has no such group.
         Refused: the group selects nothing in this network.
     """
     everything = dict(net.named_parameters())
+    if any("attn.add_k_proj" in key for key in everything):
+        program = "joint"
     rules = {**GROUPS[program], **(SDXL_2025 if (program, family) == ("2025", "sdxl") else {})}
     known = ALIASES | {new: old for old, new in ALIASES.items()}
     name = group if group in rules else known.get(group, group)
     if name not in rules:
         raise UnknownName(f"parameter group of '{program}'", group, rules)
-    allowed = _layers(net) if program == "2025" else everything.keys()
+    allowed = _layers(net) if program in ("2025", "joint") else everything.keys()
     chosen = {key: value for key, value in everything.items() if key in allowed and rules[name](key)}
     if not chosen:
         raise Refused([f"the group '{group}' of '{program}' selects no tensor of this network"])

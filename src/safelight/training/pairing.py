@@ -41,7 +41,7 @@ def classic(N: int, T: int, timesteps: Sequence[float]) -> list[Pair]:
 
 
 def exact(N: int, T: int, timesteps: Sequence[float]) -> list[Pair]:
-    """n ~ U{0..N-1} and the solver's own time step n."""
+    """n ~ U{0..N-1} and the solver's own time step n: the latent's true level for every solver, flows too."""
     return [Pair(0, n, timesteps[n : n + 1]) for n in range(N)]
 
 

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from safelight.core.errors import Refused
 from safelight.core.nouns import Cond
 from safelight.core.ports import Backbone
 from safelight.core.valid import number, whole
@@ -18,8 +19,9 @@ from safelight.training.rollouts import rollout, stopped
 class Partial:
     """Guided sampling from noise, stopped at random.
 
-    guidance: s_g > 1; at 1 the latents would not be of the text. solver_name: of `diffusion.solvers`.
-    pairing: of `pairing.PAIRINGS`. batch_size: latents at once, each with its own number of steps.
+    guidance: s_g > 1; at 1 the latents would not be of the text, unless the network is fed a guidance of its
+    own (Flux.1 dev), which imitates that. solver_name: of `diffusion.solvers`. pairing: of
+    `pairing.PAIRINGS`. batch_size: latents at once, each with its own number of steps.
     """
 
     def __init__(
@@ -31,9 +33,12 @@ class Partial:
         pairing: str,
         batch_size: int,
     ):
-        number("guidance", guidance, 1, above=True)
+        number("guidance", guidance, 1, above="embedded_guidance" not in model.inputs)
         whole("solver_steps", solver_steps, 1)
         whole("batch_size", batch_size, 1)
+        if model.kind == "flow" and pairing != "exact":
+            why = f"the pairing '{pairing}' goes by DDIM's equal strides, which '{model.family}' has not"
+            raise Refused([f"{why}: take 'exact', each latent with its own time step (ESD: recipe '2025')"])
         self.model, self.guidance, self.batch_size = model, guidance, batch_size
         self._of = solver_name, solver_steps
         T = model.scheduler.config.num_train_timesteps
@@ -48,6 +53,8 @@ class Partial:
         picked = [self.pairs[index(len(self.pairs), rng)] for _ in range(self.batch_size)]
         t = torch.tensor([pair.times[index(len(pair.times), rng)] for pair in picked], device=model.device)
         rows, rngs = {"uncond": null, "prompt": text}, [rng] * self.batch_size
+        if self.guidance == 1:
+            del rows["uncond"]
         with torch.no_grad():
             path = rollout(model, run, rows, noise, self.guidance, rngs, self.pairs[0].start)
             return stopped(path, [pair.steps for pair in picked]), t

@@ -16,6 +16,8 @@ latent with the noisiest time steps: `pairing="as-released"`; "fixed" makes no s
 leaves the first concept: here so as released, while "fixed" goes on after `each` steps. The average runs over
 the trained tensors only, which is the same without the rounding drift of the others. Texts are encoded once,
 and the network's mode is left alone (the program calls `train()`; Stable Diffusion's UNet has no dropout).
+On Stable Diffusion 3 and Flux, which the paper does not know: the model's own solver, `pairing="exact"`, and
+the joint attention in the place of the cross-attention (see `groups`).
 """
 
 from __future__ import annotations
@@ -30,10 +32,10 @@ from torch import Generator, Tensor
 from safelight.core.errors import BadInput
 from safelight.core.ports import Backbone
 from safelight.core.valid import one_of, whole
+from safelight.diffusion.solvers import name_of
 from safelight.training.ema import EMA, check_decay
 from safelight.training.erasure import Batch, Erasure, concepts_of
 from safelight.training.fit import Plan, index
-from safelight.training.groups import demand_unet
 from safelight.training.partial import Partial
 
 METHODS = ("iterative", "random", "composite", "sequential")
@@ -58,7 +60,8 @@ class SDD(Erasure):
     """Which tensors: see `groups.GROUPS["sdd"]`."""
     concept_method: Literal["iterative", "random", "composite", "sequential"] = "iterative"
     """The concept removed at a step: each in turn, one at random, all joined, or one for `each` steps."""
-    pairing: Literal["fixed", "as-released"] = "fixed"
+    pairing: Literal["fixed", "as-released", "exact"] = "fixed"
+    """"exact", the latent's own time step, is ours: the one that flows have."""
     ema: float = 0.999
     """m, in [0, 1)."""
     end: Literal["teacher", "student"] = "teacher"
@@ -73,16 +76,16 @@ class SDD(Erasure):
 
     def __post_init__(self):
         one_of("concept_method", self.concept_method, METHODS)
-        one_of("pairing", self.pairing, ("fixed", "as-released"))
+        one_of("pairing", self.pairing, ("fixed", "as-released", "exact"))
         one_of("end", self.end, ("teacher", "student"))
         whole("each", self.each, 1)
         check_decay(self.ema)
         self._concepts = concepts_of(self.concept)
         self._joined = ", ".join(self._concepts)
         self._demand_room()
-        demand_unet(self.model)
+        solver = name_of(self.model.scheduler) if self.model.kind == "flow" else "ddim"
         self._partial = Partial(
-            self.model, self.guidance, "ddim", self.solver_steps, self.pairing, self.batch_size
+            self.model, self.guidance, solver, self.solver_steps, self.pairing, self.batch_size
         )
         self._open("sdd", self.group, [*self._concepts, self._joined])
         self.teacher = EMA(self._parameters, self.ema)

@@ -6,13 +6,10 @@ Idea
 
 Equations
     c_i: text states of the edited concepts, c_i': of their guides, c_j: of preserved texts.
-    W_new = (lambda W + s_e sum_i v_i* c_i^T + s_p sum_j W c_j c_j^T) B^-1
-    B     = lambda I + s_e sum_i c_i c_i^T + s_p sum_j c_j c_j^T
+    W_new = argmin_V  lambda |V - W|^2 + s_e sum_i |V c_i - v_i*|^2 + s_p sum_j |V c_j - W c_j|^2
+    which `closed_form` solves, once for all layers.
     v_i* = W c_i'                                technique "replace"
     v_i* = W c_i' - <U, W c_i'> U                technique "tensor": U = W c of all the concept's rows, norm 1
-    Computed as W_new = W + sum_i (v_i* - W c_i) g_i^T with g_i = s_e B^-1 c_i, which is the same: the
-    numerator is W B + s_e sum_i (v_i* - W c_i) c_i^T. One Cholesky factor in float64 serves all layers;
-    weights are cast to their dtype last. For "replace" W_new = W M with M = I + sum_i (c_i' - c_i) g_i^T.
 
     Which states (L tokens a text; e: the place of the last token before the end token):
     "2023"  edited: rows e .. L-1, as many for concept as for guide, aligned at their e: the last word's
@@ -22,33 +19,32 @@ Equations
 Differs
     From the authors' programs (github.com/rohitgandikota/unified-concept-editing; recipe "2023" is
     train-scripts/train_erase.py, "2025" is trainscripts/uce_sd_erase.py): they invert B in float32 for every
-    layer. Their list of 1,734 artists to preserve is not shipped: name what to preserve.
+    layer; here weights are cast to their dtype last. Their list of 1,734 artists to preserve is not shipped:
+    name what to preserve.
     An empty guide is encoded as a text without words, as theirs. The unconditional row of our loop is all
     zeros in SDXL; the edit leaves zeros at zero.
     `expand_prompts` adds five phrases around each concept, with the concept's guide. The program of 2025 does
     that for as many concepts as there are preserved texts, and preserves the same phrases.
     Lists that contradict themselves are refused, not solved.
-    The debiasing loop of both programs is not here.
+    The debiasing loop of both programs is `debias`.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from safelight.core.errors import BadInput, Refused
-from safelight.core.nouns import Cap
 from safelight.core.ports import Backbone
 from safelight.core.valid import number
-from safelight.diffusion import patch
-from safelight.store.artifacts import Artifact, Manifest
-from safelight.training.groups import KEYS_AND_VALUES
+from safelight.store.artifacts import Artifact
+from safelight.training import closed_form
+from safelight.training.closed_form import Recipe, aligned, gram, one_map, solved
 
 PHRASES = {
     "art": ("painting by {}", "art by {}", "artwork by {}", "picture by {}", "style of {}"),
@@ -56,8 +52,6 @@ PHRASES = {
     "unsafe": (),
 }
 CHOICES = {"recipe": ("2023", "2025"), "technique": ("replace", "tensor"), "concept_type": tuple(PHRASES)}
-BATCH = 64
-"""Texts encoded at once."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +65,7 @@ class UCE:
     guide_concepts: tuple[str, ...] = ()
     """One for all or one each; by default the empty text, and "art" for art in recipe "2025"."""
     preserve_concepts: tuple[str, ...] = ()
-    recipe: Literal["2023", "2025"] = "2025"
+    recipe: Recipe = "2025"
     technique: Literal["replace", "tensor"] = "replace"
     concept_type: Literal["art", "object", "unsafe"] = "object"
     expand_prompts: bool = False
@@ -92,7 +86,7 @@ class UCE:
         if self.preserve_scale is not None:
             number("preserve_scale", self.preserve_scale, 0)
         for name in ("edit_concepts", "guide_concepts", "preserve_concepts"):
-            _check_texts(name, getattr(self, name))
+            check_texts(name, getattr(self, name))
         if not self.edit_concepts or not all(text.strip() for text in self.edit_concepts):
             raise BadInput(f"edit_concepts must be one or more texts with words, got {self.edit_concepts!r}")
         for name in ("edit_concepts", "preserve_concepts"):
@@ -135,17 +129,16 @@ class UCE:
             Refused: the family has no such matrices.
             BadInput: they are wrapped, quantised, or of another width than the text states.
         """
-        matrices = projections(model)
+        matrices = closed_form.projections(model)
         system = self._system(model)
-        M = one_map(system)
+        M = one_map(system.c, system.c_new, system.g)
         edited = {}
         for name, weight in matrices.items():
             W = weight.detach().cpu().double()
-            W_new = W @ M
+            edited[name] = W @ M
             if self.technique == "tensor":
-                W_new = W_new - _along_old(W, system).T @ system.gain.T
-            edited[name] = W_new.to(weight.dtype)
-        return Artifact(self._manifest("full", model, matrices), edited)
+                edited[name] -= _along_old(W, system).T @ system.g.T
+        return closed_form.as_edit(model, edited, "uce", asdict(self))
 
     def map(self, model: Backbone) -> Artifact:
         """M [d, d] in float64, an artifact of the kind `map`, for the method `uce-map`.
@@ -156,35 +149,18 @@ class UCE:
         """
         if self.technique == "tensor":
             raise Refused(["technique 'tensor' has other targets in each layer, and no one map: use `edit`"])
-        projections(model)
-        read = {n: t for n, t in patch.tensors(model).items() if n.startswith("text_encoder")}
-        return Artifact(self._manifest("map", model, read), {"map": one_map(self._system(model))})
-
-    def _manifest(self, kind: Literal["full", "map"], model: Backbone, base: dict[str, Tensor]) -> Manifest:
-        return Manifest.of(base, kind=kind, family=model.family, method="uce", config=asdict(self))
+        closed_form.projections(model)
+        system = self._system(model)
+        M = one_map(system.c, system.c_new, system.g)
+        return closed_form.as_map(model, M, "uce", asdict(self))
 
     def _system(self, model: Backbone) -> System:
-        """The texts as states, and B solved for the edited ones."""
-        olds, news = [], []
-        for old, new in self.pairs:
-            c, c_new = _states(model, [old, new])
-            e, e_new = model.last(old), model.last(new)
-            if self.recipe == "2025":
-                olds, news = [*olds, c[e : e + 1]], [*news, c_new[e_new : e_new + 1]]
-            else:
-                k = len(c) - max(e, e_new)
-                olds, news = [*olds, c[e : e + k]], [*news, c_new[e_new : e_new + k]]
-        c, kept = torch.cat(olds), torch.zeros(olds[0].shape[-1], olds[0].shape[-1], dtype=torch.float64)
-        for a in range(0, len(self.preserved), BATCH):
-            texts = self.preserved[a : a + BATCH]
-            states = _states(model, texts)
-            if self.recipe == "2025":
-                states = states[range(len(texts)), [model.last(text) for text in texts]]
-            kept += states.flatten(0, -2).T @ states.flatten(0, -2)
-        B = self.lamb * torch.eye(len(kept), dtype=torch.float64)
-        B += self.erase_scale * c.T @ c + self._preserve_scale * kept
-        gain = self.erase_scale * torch.cholesky_solve(c.T, torch.linalg.cholesky(B))
-        return System(c, torch.cat(news), [len(rows) for rows in olds], gain)
+        """The texts as states, solved for the edited ones."""
+        pairs = [aligned(model, pair, self.recipe) for pair in self.pairs]
+        c = torch.cat([old for old, _ in pairs])
+        kept = gram(model, self.preserved, self.recipe)
+        g = solved(c, kept, self.lamb, self.erase_scale, self._preserve_scale)
+        return System(c, torch.cat([new for _, new in pairs]), [len(old) for old, _ in pairs], g)
 
     @property
     def _preserve_scale(self) -> float:
@@ -194,60 +170,12 @@ class UCE:
 
 
 class System(NamedTuple):
-    """Edited states c and their guides' c_new, in float64; how many rows each concept has; s_e B^-1 c^T."""
+    """Edited states c and their guides' c_new; how many rows each concept has; the g_i as columns."""
 
     c: Float[Tensor, "k d"]
     c_new: Float[Tensor, "k d"]
     sizes: list[int]
-    gain: Float[Tensor, "d k"]
-
-
-def one_map(system: System) -> Float[Tensor, "d d"]:
-    """M = I + sum_i (c_i' - c_i) g_i^T."""
-    M = (system.c_new - system.c).T @ system.gain.T
-    return M + torch.eye(len(M), dtype=M.dtype)
-
-
-def projections(model: Backbone) -> dict[str, Tensor]:
-    """The key and value matrices [out, d] of all text cross-attentions, by their names in artifacts.
-
-    Raises:
-        Refused: the family has none.
-        BadInput: they are wrapped, quantised, or of another width than the text states.
-    """
-    if Cap.CROSS_ATTN not in model.caps:
-        why = "has none: there text and picture attend to each other in one layer"
-        raise Refused(
-            [f"UCE edits keys and values of text cross-attention, and the family {model.family} {why}"]
-        )
-    if Cap.WEIGHTS not in model.caps:
-        raise Refused(
-            ["UCE reads and writes weights; this model's are offloaded layer by layer: load it whole"]
-        )
-    prefix = patch.prefix(model)
-    width = sum(states.shape[-1] for states in model.encode([" "]).tokens.values())
-    found = {}
-    for name, layer in model.net.named_modules():
-        if name.endswith(KEYS_AND_VALUES):
-            if type(layer) is not nn.Linear or layer.bias is not None or not layer.weight.is_floating_point():
-                raise BadInput(
-                    f"{name} is a {type(layer).__name__}, and UCE edits plain matrices:"
-                    " take the model without adapters and quantisation"
-                )
-            if layer.in_features != width:
-                raise BadInput(f"{name} reads {layer.in_features} features, the text encoder gives {width}")
-            found[f"{prefix}{name}.weight"] = layer.weight
-    return found
-
-
-def _states(model: Backbone, texts: Sequence[str]) -> Float[Tensor, "n l d"]:
-    """What the matrices read of each text, in float64. A text without words is encoded as a blank: its tokens
-    are those of the empty one, which our SDXL gives as zeros."""
-    cond = model.encode([text if text.strip() else " " for text in texts])
-    states = torch.cat(list(cond.tokens.values()), dim=-1).cpu().double()
-    if not states.isfinite().all():
-        raise BadInput(f"the text encoder's states of {list(texts)!r:.80} are not finite: load it in float32")
-    return states
+    g: Float[Tensor, "d k"]
 
 
 def _along_old(W: Float[Tensor, "out d"], system: System) -> Float[Tensor, "k out"]:
@@ -260,6 +188,7 @@ def _along_old(W: Float[Tensor, "out d"], system: System) -> Float[Tensor, "k ou
     return torch.cat(removed)
 
 
-def _check_texts(name: str, texts: object) -> None:
+def check_texts(name: str, texts: object) -> None:
+    """Raises BadInput unless it is a tuple of texts."""
     if not isinstance(texts, tuple) or not all(isinstance(text, str) for text in texts):
         raise BadInput(f"{name} must be a tuple of texts, got {texts!r:.80}")
