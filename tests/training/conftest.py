@@ -28,6 +28,15 @@ def model(pipe):
 
 
 @pytest.fixture
+def rows(model):
+    """The number of rows of each call of the model's network, as they come."""
+    counted = []
+    hook = model.net.register_forward_hook(lambda _, args, out: counted.append(len(args[0])))
+    yield counted
+    hook.remove()
+
+
+@pytest.fixture
 def reference():
     """The same weights once more, and what a plain transcription of a program needs."""
     own = double()

@@ -90,7 +90,7 @@ def test_eta_2_of_2025_is_classic_1(model):
     for recipe, eta in (("2025", 2.0), ("classic", 1.0), ("alt", 1.0), ("sdd", 3.0)):
         how: dict[str, Any] = {"recipe": recipe, "eta": eta}
         with ESD(model, "rain", **how) as esd, torch.no_grad():
-            targets.append(esd.target(x, t, "rain"))
+            targets.append(esd.target(x, t, ["rain"] * 2))
             etas.append(esd.result(FAST).manifest.config["eta_classic"])
     assert etas == [1.0, 1.0, 1.0, 3.0]
     torch.testing.assert_close(targets[0], targets[1], rtol=1e-13, atol=1e-13)
@@ -103,8 +103,8 @@ def test_the_target_of_v_prediction_is_that_of_epsilon():
     model = backbone(tiny.sd("v_prediction").to(torch.float64))
     x, t, (alpha, sigma) = torch.randn(1, 4, 8, 8, dtype=torch.float64), torch.tensor([500]), (0.6, 0.8)
     with ESD(model, "rain", "classic", eta=3.0) as esd, torch.no_grad():
-        null, concept = (alpha * v + sigma * x for v in esd._predict(x, t, "", "rain"))
-        implied = alpha * esd.target(x, t, "rain") + sigma * x
+        null, concept = (alpha * v + sigma * x for v in esd._predict(x, t, [""], ["rain"]))
+        implied = alpha * esd.target(x, t, ["rain"]) + sigma * x
         assert esd.result(FAST).manifest.config["predicts"] == "v"
     torch.testing.assert_close(implied, null - 3 * (concept - null))
 
@@ -126,7 +126,7 @@ def test_sdxl_trains_with_its_own_solver(tmp_path):
     with ESD(backbone(tiny.sdxl()), ("rain", "fog"), solver_steps=4, batch_size=2) as esd:
         fit(esd, FAST, tmp_path)
         artifact = esd.result(FAST)
-        assert {esd.batch(k, draw(0, k)).text for k in range(8)} == {"rain", "fog"}
+        assert {text for k in range(8) for text in esd.batch(k, draw(0, k)).texts} == {"rain", "fog"}
     assert all(value.isfinite().all() for value in artifact.tensors.values())
     assert artifact.manifest.family == "sdxl"
     assert artifact.manifest.config["solver"] == "own"
@@ -134,6 +134,7 @@ def test_sdxl_trains_with_its_own_solver(tmp_path):
 
 BAD = {
     "unknown recipe": ({"recipe": "2024"}, "unknown recipe '2024'"),
+    "unknown pairing": ({"pairing": "trajectories"}, "Did you mean 'trajectory'"),
     "unknown group": ({"group": "esd-y"}, "parameter group of '2025'"),
     "group of another program": ({"recipe": "sdd", "group": "xlayer"}, "parameter group of 'sdd'"),
     "empty concept": ({"concept": ""}, "concept must not be empty"),

@@ -14,7 +14,8 @@ from safelight.diffusion import tiny
 from safelight.diffusion.backbones import backbone
 from safelight.store.artifacts import tensor_hash
 from safelight.training.fit import Plan, draw, fit
-from safelight.training.sdd import PLAN, SDD
+from safelight.training.sdd import DRIFT_EVERY, PLAN, SDD
+from safelight.training.sdd_anchored import AnchoredSDD
 
 N = 10
 CONCEPTS = ("a cat", "rain", "fog")
@@ -99,7 +100,7 @@ def _n(step):
 
 def test_random_draws_every_concept(model):
     with SDD(model, CONCEPTS, concept_method="random", solver_steps=5) as sdd:
-        assert {sdd.batch(k, draw(0, k)).text for k in range(12)} == set(CONCEPTS)
+        assert {sdd.batch(k, draw(0, k)).texts[0] for k in range(12)} == set(CONCEPTS)
 
 
 def test_interrupted_goes_on_to_the_same_bits(tmp_path):
@@ -157,6 +158,28 @@ def test_published_plan_and_defaults():
     assert default == {"group": "xattn", "ema": 0.999, "guidance": 3.0, "batch_size": 1}
 
 
+def test_the_anchored_variant_aims_at_the_original(tmp_path, model, reference):
+    """After some steps: its target is the frozen original's, SDD's is the student's own; both say how far
+    apart the two are, as often as they promise."""
+    plan, drifts = Plan(2 * DRIFT_EVERY + 1, 1e-3), {}
+    for kind in (SDD, AnchoredSDD):
+        rows = []
+        with kind(model, "rain", ema=0.9, solver_steps=N) as sdd:
+            fit(sdd, plan, tmp_path / kind.name, rows.append)
+            batch = sdd.batch(0, draw(9, 0))
+            original = reference.predict(reference.unet, batch.x, batch.t, "")
+            own = model.predict(batch.x, batch.t, model.encode([""]))
+            assert sdd.result(plan).manifest.method == kind.name
+        aim, other = (original, own) if kind is AnchoredSDD else (own, original)
+        torch.testing.assert_close(batch.target, aim, rtol=1e-9, atol=1e-9)
+        assert (batch.target - other).abs().max() > 1e-3
+        torch.testing.assert_close(batch.seen["drift"], (own - original).square().mean())
+        drifts[kind.name] = {row.step: row.values["drift"] for row in rows if "drift" in row.values}
+    for seen in drifts.values():
+        assert list(seen) == [1, 1 + DRIFT_EVERY, 1 + 2 * DRIFT_EVERY]
+        assert seen[1] == 0 < seen[1 + DRIFT_EVERY]
+
+
 LONG = " ".join(["word"] * 60)
 BAD = {
     "no concept": ({"concept": ()}, "concept must be"),
@@ -164,6 +187,7 @@ BAD = {
     "twice": ({"concept": ("rain", "fog", "rain")}, "'rain' twice"),
     "unknown method": ({"concept_method": "itertive"}, "Did you mean 'iterative'"),
     "unknown pairing": ({"pairing": "exactly"}, "unknown pairing"),
+    "more than a buffer": ({"pairing": "trajectory", "batch_size": 401}, "at most the 400 latents"),
     "unknown end": ({"end": "pupil"}, "unknown end"),
     "unknown group": ({"group": "attn3"}, "parameter group of 'sdd'"),
     "decay 1": ({"ema": 1.0}, "ema must be"),

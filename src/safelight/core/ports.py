@@ -88,6 +88,8 @@ class Solver(Protocol):
     timesteps: Tensor
     init_scale: float
     """The start is `init_scale` times standard normal noise."""
+    memory: bool
+    """Whether a step uses predictions of earlier steps: then the batch must stay what it is during a run."""
 
     def scale_input(self, x: Float[Tensor, "b c h w"], i: int) -> Float[Tensor, "b c h w"]:
         """The solver's latent as the network wants it: alpha * x0 + sigma * eps."""

@@ -26,6 +26,7 @@ SOLVERS: dict[str, Any] = {
     "pndm": diffusers.PNDMScheduler,
     "unipc": diffusers.UniPCMultistepScheduler,
 }
+MEMORYLESS = tuple(SOLVERS[name] for name in ("ddim", "ddpm", "euler", "euler-a", "flow-match-euler"))
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 KINDS: dict[str, Kind] = {"epsilon": "epsilon", "v_prediction": "v", "flow_prediction": "flow"}
 
@@ -120,6 +121,7 @@ class Diffusers:
         self.scheduler = scheduler
         self.timesteps: Tensor = scheduler.timesteps
         self.init_scale = float(scheduler.init_noise_sigma) if hasattr(scheduler, "init_noise_sigma") else 1.0
+        self.memory = not isinstance(scheduler, MEMORYLESS)
         self._levels = levels(scheduler)
         self._noisy = "generator" in inspect.signature(scheduler.step).parameters
 
@@ -162,6 +164,7 @@ class DDIM:
     the density of each step, for reinforcement learning. eta in (0, 1]; 1 is DDPM's variance."""
 
     init_scale = 1.0
+    memory = False
 
     def __init__(self, like: Any, n: int, eta: float = 1.0, device: torch.device | str = "cpu"):
         if not 0 < eta <= 1:

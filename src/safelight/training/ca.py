@@ -30,11 +30,10 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from safelight.core.errors import BadInput
-from safelight.core.nouns import Cond
 from safelight.core.ports import Backbone
 from safelight.core.valid import number, one_of, whole
 from safelight.store.artifacts import tensor_hash
-from safelight.training.erasure import Erasure, concepts_of
+from safelight.training.erasure import Batch, Erasure, concepts_of
 from safelight.training.fit import Plan, index
 from safelight.training.groups import KEYS_AND_VALUES, demand_unet
 
@@ -53,16 +52,6 @@ PLANS: Mapping[str, Plan] = {
 """As released for one GPU and batches of 4, whose rate is the base rate times the batch, twice that with
 prior.
 "nudity" is with prior and group "attn"."""
-
-
-@dataclass(frozen=True)
-class Noised:
-    """Noised latents, their time steps and conditioning, and the target of the prediction."""
-
-    x: Float[Tensor, "b c h w"]
-    t: Tensor
-    cond: Cond
-    target: Float[Tensor, "b c h w"]
 
 
 @final
@@ -116,7 +105,7 @@ class CA(Erasure):
         names = ("concept_type", "loss_type", "group", "prior", "batch_size")
         return {name: getattr(self, name) for name in names} | {"concept": self._concepts, "anchors": anchors}
 
-    def batch(self, step: int, rng: Generator) -> list[Noised]:
+    def batch(self, step: int, rng: Generator) -> list[Batch]:
         """The targets' batch and, with prior, the anchors'. Draws in turn picture, concept and form of each
         sample, then noise and time steps."""
         picked: list[int] = []
@@ -128,19 +117,19 @@ class CA(Erasure):
         x, t, true = self._noised(picked, rng)
         if self.loss_type == "model-based":
             with torch.no_grad():
-                true = self.model.predict(x, t, self.model.encode([self.anchors[k] for k in picked]))
-        batches = [Noised(x, t, self.model.encode(texts), true)]
+                (true,) = self._predict(x, t, [self.anchors[k] for k in picked])
+        batches = [Batch(x, t, texts, true)]
         if self.prior:
             picked = [index(len(self.anchors), rng) for _ in range(self.batch_size)]
             x, t, true = self._noised(picked, rng)
-            batches.append(Noised(x, t, self.model.encode([self.anchors[k] for k in picked]), true))
+            batches.append(Batch(x, t, [self.anchors[k] for k in picked], true))
         return batches
 
-    def loss(self, batch: list[Noised]) -> Mapping[str, Tensor]:
-        main, *prior = (
-            (self.model.predict(part.x, part.t, part.cond) - part.target).square().mean() for part in batch
-        )
-        main = main * batch[0].x.shape[1]
+    def loss(self, batch: list[Batch]) -> Mapping[str, Tensor]:
+        x, t, target = (torch.cat([getattr(part, name) for part in batch]) for name in ("x", "t", "target"))
+        (predicted,) = self._predict(x, t, [text for part in batch for text in part.texts])
+        main, *prior = (part.mean() for part in (predicted - target).square().chunk(len(batch)))
+        main = main * x.shape[1]
         return {"loss": main + self.prior * prior[0], "prior": prior[0]} if prior else {"loss": main}
 
     def _noised(self, picked: Sequence[int], rng: Generator) -> tuple[Tensor, Tensor, Tensor]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any, ClassVar, Self
 
@@ -28,12 +28,14 @@ from safelight.training.groups import trained
 
 @dataclass(frozen=True)
 class Batch:
-    """Partly denoised latents, their time steps, the text whose prediction is trained, and its target."""
+    """Partly denoised latents, their time steps, the texts whose predictions are trained, one each, and their
+    targets; `seen` is what else the step's record shall say."""
 
     x: Float[Tensor, "b c h w"]
     t: Tensor
-    text: str
+    texts: Sequence[str]
     target: Float[Tensor, "b c h w"]
+    seen: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Erasure:
@@ -86,8 +88,8 @@ class Erasure:
 
     def loss(self, batch: Any) -> Mapping[str, Tensor]:
         """mean( (e_theta(x_t, t, text) - target)^2 )"""
-        (predicted,) = self._predict(batch.x, batch.t, batch.text)
-        return {"loss": (predicted - batch.target).square().mean()}
+        (predicted,) = self._predict(batch.x, batch.t, batch.texts)
+        return {"loss": (predicted - batch.target).square().mean(), **batch.seen}
 
     def after_step(self) -> None:
         """Nothing, unless an objective keeps an average."""
@@ -127,12 +129,19 @@ class Erasure:
             for name, parameter in self._parameters.items():
                 parameter.data = own[name]
 
-    def _predict(self, x: Float[Tensor, "b c h w"], t: Tensor, *texts: str) -> tuple[Tensor, ...]:
-        """The network's prediction for each text, in one forward pass."""
-        conds = join([self._conds[text].expand(len(x)) for text in texts])
+    def _cond(self, texts: Sequence[str]) -> Cond:
+        """The conditioning of texts, each of which is encoded once in a training."""
+        for text in texts:
+            if text not in self._conds:
+                self._conds[text] = self.model.encode([text])
+        return join([self._conds[text] for text in texts])
+
+    def _predict(self, x: Float[Tensor, "b c h w"], t: Tensor, *rows: Sequence[str]) -> tuple[Tensor, ...]:
+        """The network's predictions for each row of b texts, in one forward pass."""
+        conds = self._cond([text for texts in rows for text in texts])
         with _unguided(self.model):
-            out = self.model.predict(torch.cat([x] * len(texts)), torch.cat([t] * len(texts)), conds)
-        return out.chunk(len(texts))
+            out = self.model.predict(torch.cat([x] * len(rows)), torch.cat([t] * len(rows)), conds)
+        return out.chunk(len(rows))
 
 
 @contextmanager

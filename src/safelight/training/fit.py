@@ -116,6 +116,11 @@ def draw(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed * 1_000_003 + step)
 
 
+def following(rng: torch.Generator, n: int) -> list[torch.Generator]:
+    """The generators of n steps from that of the first, of which nothing was drawn yet."""
+    return [torch.Generator().manual_seed(rng.initial_seed() + k) for k in range(n)]
+
+
 def index(n: int, rng: torch.Generator) -> int:
     """A uniform draw from 0..n-1."""
     return int(torch.randint(n, (), generator=rng))

@@ -58,7 +58,9 @@ PAIRINGS: Mapping[str, Pairing] = {
     "classic": classic,
     "exact": exact,
     "alt": alt,
+    "trajectory": exact,
 }
+"""Under "trajectory" no pair is drawn: each is trained on, see `buffer`."""
 
 
 def pairs(pairing: str, N: int, T: int, timesteps: Sequence[float]) -> list[Pair]:
@@ -69,7 +71,7 @@ def pairs(pairing: str, N: int, T: int, timesteps: Sequence[float]) -> list[Pair
     """
     if N < 3:
         raise BadInput(f"solver_steps must be at least 3, got {N}")
-    if pairing != "exact" and T % N:
+    if PAIRINGS[pairing] is not exact and T % N:
         raise BadInput(
             f"solver_steps must divide the {T} steps of the noise schedule, got {N}; 50 is published"
         )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from safelight.core.nouns import Cond
+from safelight.core.nouns import Cond, Step
 from safelight.core.ports import Backbone, Solver
 from safelight.diffusion.denoise import denoise
 
@@ -20,23 +21,46 @@ def rollout(
     x: Float[Tensor, "b c h w"],
     scale: float,
     rngs: Sequence[Generator] | None = None,
+) -> Iterator[tuple[Float[Tensor, "b c h w"], Step]]:
+    """Each step from noise `x` to the end, behind the network's input at it. Args: as of `denoise`."""
+    x_in = solver.scale_input(x, 0)
+    for step in denoise(model, solver, rows, x, scale=scale, rngs=rngs):
+        yield x_in, step
+        if step.i + 1 < len(solver.timesteps):
+            x_in = solver.scale_input(step.next, step.i + 1)
+
+
+def stopped(
+    model: Backbone,
+    solver: Solver,
+    rows: Mapping[str, Cond],
+    x: Float[Tensor, "b c h w"],
+    scale: float,
+    after: Sequence[int],
+    rngs: Sequence[Generator],
     start: int = 0,
-) -> Iterator[Float[Tensor, "b c h w"]]:
-    """The network's input after 0, 1, 2, ... steps from solver iteration `start`; last, the clean latent.
+) -> Float[Tensor, "b c h w"]:
+    """Each sample after its own number of steps from iteration `start`, as the network's input; the clean
+    latent where that is the end.
 
-    Args: as of `denoise`. Without gradients.
+    A sample that has arrived leaves the batch, so no row is predicted that nobody needs; only a solver with
+    memory takes all samples to the largest number.
     """
-    yield solver.scale_input(x, start)
-    for step in denoise(model, solver, rows, x, scale=scale, rngs=rngs, start=start):
-        following = step.i + 1
-        yield solver.scale_input(step.next, following) if following < len(solver.timesteps) else step.next
-
-
-def stopped(trajectory: Iterable[Float[Tensor, "b c h w"]], after: Sequence[int]) -> Float[Tensor, "b c h w"]:
-    """Each sample of a batched rollout after its own number of steps; runs no further than the largest."""
-    kept: dict[int, Tensor] = {}
-    for done, x in enumerate(trajectory):
-        kept |= {j: x[j] for j, n in enumerate(after) if n == done}
-        if len(kept) == len(after):
-            return torch.stack([kept[j] for j in range(len(after))])
-    raise ValueError(f"the rollout ended before step {max(after)}")
+    last = len(solver.timesteps)
+    if start + max(after) > last:
+        raise ValueError(f"a run of {last} steps ends before step {start + max(after)}")
+    rows = {name: cond.expand(len(x)) for name, cond in rows.items()}
+    arrived: dict[int, Tensor] = {}
+    going, i = list(range(len(x))), start
+    for n in sorted(set(after)):
+        conds = {name: cond.map(lambda value: value[going]) for name, cond in rows.items()}  # noqa: B023
+        path = denoise(model, solver, conds, x, scale=scale, rngs=[rngs[j] for j in going], start=i)
+        for step in islice(path, start + n - i):
+            x = step.next
+        i = start + n
+        x_in = solver.scale_input(x, i) if i < last else x
+        arrived |= {j: x_in[k] for k, j in enumerate(going) if after[j] == n}
+        if not solver.memory:
+            stay = [k for k, j in enumerate(going) if after[j] > n]
+            x, going = x[stay], [going[k] for k in stay]
+    return torch.stack([arrived[j] for j in range(len(after))])
