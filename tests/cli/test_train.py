@@ -10,7 +10,7 @@ from safelight import cli
 from safelight.diffusion import tiny
 from safelight.training import sdd
 
-SET = [word for text in ("concept=blood", "steps=2", "solver_steps=3") for word in ("--set", text)]
+SET = [word for text in ("concept=blood", "steps=2", "solver_steps=4") for word in ("--set", text)]
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,9 @@
-"""Exports under plain diffusers: the same bits as under the method `weights`, or as near as the rank allows."""
+"""Exports under plain diffusers: the bits of the method `weights`, or as near as the rank allows."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import torch
@@ -50,7 +51,7 @@ def file(folder, tmp_path_factory):
     return str(path)
 
 
-def drawn(pipe):
+def drawn(pipe) -> Any:
     pipe.set_progress_bar_config(disable=True)
     seeded = torch.Generator().manual_seed(7)
     given = {"num_inference_steps": 2, "guidance_scale": 5.0, "generator": seeded}

@@ -52,7 +52,7 @@ class Curve:
 
 
 def html(record: Record, redo: str, artifact: Artifact | None) -> str:
-    """The page as one HTML document, from what the record holds. `artifact`: the result, once there is one."""
+    """The page as one HTML document, from what the record holds. `artifact`: the result, if there is one."""
     [run] = record.store.runs()
     steps, config = record.store.steps(run.id), json.loads(run.config_json)
     loader = FileSystemLoader(Path(__file__).parent)

@@ -24,9 +24,11 @@ from safelight.training.sdd import SDD
 from safelight.training.uce import UCE
 
 METHODS: Mapping[str, type] = {"ca": CA, "esd": ESD, "sdd": SDD, "uce": UCE}
+Learned = CA | ESD | SDD
+"""What is trained by steps."""
 MADE = {"model", "latents"}
 """Fields that are made here and not set by anybody."""
-OWN: Mapping[str, Mapping[str, Any]] = {
+OWN: Mapping[str, dict[str, Any]] = {
     "ca": {"anchors": str | tuple[str, ...], "pictures": int},
     "uce": {"kind": Literal["weights", "map"]},
 }
@@ -60,7 +62,7 @@ def checked(method: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], d
     return {name: value for name, value in settings.items() if name not in plan}, plan
 
 
-def published(objective: Erasure) -> Plan:
+def published(objective: Learned) -> Plan:
     """How long and how fast the method's authors trained."""
     if isinstance(objective, ESD):
         return objective.how.plan

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from safelight.core.errors import BadInput
-from safelight.core.valid import whole
+from safelight.core.valid import one_of, whole
 from safelight.diffusion import patch
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.load import load
@@ -22,10 +22,9 @@ from safelight.store import Store
 from safelight.store.artifacts import Artifact
 from safelight.trained.anchors import allowed, latents_of, texts_of
 from safelight.trained.page import command, html
-from safelight.trained.recipes import METHODS, checked, published
+from safelight.trained.recipes import METHODS, Learned, checked, published
 from safelight.trained.record import Record, run_row
 from safelight.training.ca import CA
-from safelight.training.erasure import Erasure
 from safelight.training.fit import Diverged, Plan, Row, fit
 from safelight.training.uce import UCE
 
@@ -88,14 +87,15 @@ def train(
     generator = model if isinstance(model, Generator) else load(model, dtype="float32")
     if method == "ca":
         own = _anchored(generator, own, folder, progress)
-    kind = own.pop("kind", "weights") if method == "uce" else ""
-    backbone = () if method == "uce" else (generator.backbone,)
-    made = METHODS[method](*backbone, **own)
+    if method == "uce":
+        made = _edited(generator, **own)
+    else:
+        made = METHODS[method](generator.backbone, **own)
     redo = command(method, generator.name, settings, out, samples, every)
     with Store.open(folder / "runs.db") as store:
         session = _Session(store, generator, path, tuple(samples), every, progress, redo)
-        if isinstance(made, UCE):
-            return session.edit(made, kind)
+        if isinstance(made, Artifact):
+            return session.keep(made)
         return session.fit(made, planned)
 
 
@@ -111,14 +111,14 @@ class _Session:
     progress: Progress
     redo: str
 
-    def edit(self, uce: UCE, kind: str) -> Trained:
-        """The closed form: no steps."""
-        record = self._begin("uce", asdict(uce) | {"kind": kind}, {})
+    def keep(self, artifact: Artifact) -> Trained:
+        """Of an edit, which has no steps."""
+        manifest = artifact.manifest
+        record = self._begin(manifest.method, {**manifest.config, "kind": manifest.kind}, {})
         with self._ending(record):
-            model = self.generator.backbone
-            return self._finish(record, uce.map(model) if kind == "map" else uce.edit(model), 1)
+            return self._finish(record, artifact, 1)
 
-    def fit(self, objective: Erasure, planned: Mapping[str, Any]) -> Trained:
+    def fit(self, objective: Learned, planned: Mapping[str, Any]) -> Trained:
         """Trains, and leaves the model as it was."""
         with objective:
             plan = replace(published(objective), **planned)
@@ -128,7 +128,7 @@ class _Session:
         with self._ending(record):
             return self._finish(record, artifact, plan.steps)
 
-    def _learn(self, objective: Erasure, plan: Plan, record: Record) -> Artifact:
+    def _learn(self, objective: Learned, plan: Plan, record: Record) -> Artifact:
         every, prefix = self.every or max(1, plan.steps // 4), patch.prefix(self.generator.backbone)
 
         def on_row(row: Row) -> None:
@@ -200,6 +200,13 @@ def _place(out: str | Path) -> Path:
     except OSError as error:
         raise BadInput(f"cannot write {path}: {error.strerror}; name a file that is writable") from error
     return path
+
+
+def _edited(generator: Generator, kind: str = "weights", **own: Any) -> Artifact:
+    """The closed form."""
+    one_of("kind", kind, ("weights", "map"))
+    edit = UCE(**own)
+    return edit.map(generator.backbone) if kind == "map" else edit.edit(generator.backbone)
 
 
 def _anchored(
