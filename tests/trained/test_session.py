@@ -225,7 +225,8 @@ def test_bad_input_leaves_nothing_behind(model, tmp_path, method, settings, erro
 
 
 def test_a_family_that_cannot_take_part_is_refused_before_a_picture(tmp_path):
-    for method, settings in (("sdd", {"concept": "blood"}), ("uce", {"edit_concepts": ("blood",)})):
+    trainings: dict[str, dict[str, Any]] = {"sdd": {"concept": "blood"}, "uce": {"edit_concepts": ("blood",)}}
+    for method, settings in trainings.items():
         with pytest.raises(Refused, match="sd3"):
             safelight.train(method, tiny.sd3(), tmp_path / "x.safetensors", samples=["a cat"], **settings)
     assert list(tmp_path.iterdir()) == []

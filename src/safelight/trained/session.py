@@ -87,10 +87,7 @@ def train(
     generator = model if isinstance(model, Generator) else load(model, dtype="float32")
     if method == "ca":
         own = _anchored(generator, own, folder, progress)
-    if method == "uce":
-        made = _edited(generator, **own)
-    else:
-        made = METHODS[method](generator.backbone, **own)
+    made = _edited(generator, **own) if method == "uce" else METHODS[method](generator.backbone, **own)
     redo = command(method, generator.name, settings, out, samples, every)
     with Store.open(folder / "runs.db") as store:
         session = _Session(store, generator, path, tuple(samples), every, progress, redo)
@@ -177,9 +174,8 @@ class _Session:
         try:
             yield
         except BaseException as error:
-            self.store.finish(
-                record.run.id, "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-            )
+            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            self.store.finish(record.run.id, status)
             self._show(record)
             raise
 
