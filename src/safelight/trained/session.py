@@ -126,7 +126,7 @@ class _Session:
             return self._finish(record, artifact, plan.steps)
 
     def _learn(self, objective: Learned, plan: Plan, record: Record) -> Artifact:
-        every, prefix = self.every or max(1, plan.steps // 4), patch.prefix(self.generator.backbone)
+        every, prefix = self.every or -(-plan.steps // 4), patch.prefix(self.generator.backbone)
 
         def on_row(row: Row) -> None:
             record.step(row)
