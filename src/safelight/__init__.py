@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from safelight.diffusion.load import load
     from safelight.guarded import generate, guard
     from safelight.policies import Policy
+    from safelight.trained import train
 
 __version__ = "0.1.0"
-__all__ = ["Policy", "Prompt", "__version__", "bench", "generate", "guard", "load"]
+__all__ = ["Policy", "Prompt", "__version__", "bench", "generate", "guard", "load", "train"]
 
 _HOMES = {
     "Policy": "safelight.policies",
@@ -22,6 +23,7 @@ _HOMES = {
     "generate": "safelight.guarded",
     "guard": "safelight.guarded",
     "load": "safelight.diffusion.load",
+    "train": "safelight.trained",
 }
 """Where the public names live. They are fetched when asked for: importing safelight stays light."""
 

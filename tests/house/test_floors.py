@@ -9,7 +9,7 @@ FLOORS = [
     ["diffusion", "judges", "miniature", "store"],
     ["training"],
     ["methods", "attacks", "audits", "metrics", "tasks", "policies"],
-    ["guarded", "benchmark", "miniature.build"],
+    ["guarded", "benchmark", "trained", "miniature.build"],
     [
         "serve",
         "cli",

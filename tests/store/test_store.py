@@ -12,7 +12,7 @@ from sqlalchemy import create_engine
 
 from safelight.core.errors import BadInput
 from safelight.core.nouns import Decision, Outcome
-from safelight.core.records import Artifact, Run, Sample, ScoreRow
+from safelight.core.records import Artifact, Run, Sample, ScoreRow, StepRow
 from safelight.store import NotStored, Store
 from safelight.store.tables import metadata
 
@@ -94,6 +94,31 @@ def test_nan_is_never_stored(tmp_path: Path):
         assert store.scores("r") == []
 
 
+def test_a_training_that_went_back_has_each_step_once(tmp_path: Path):
+    rows = [StepRow("r", k, {"loss": 1 / k, "gradient_norm": 2.0}, 0.5) for k in (1, 2, 3, 4)]
+    again = [replace(row, seconds=0.7) for row in rows[2:]]
+    with Store.open(tmp_path / "runs.db") as store:
+        store.add(RUN, replace(RUN, id="q"), replace(rows[0], run="q", step=3), *reversed(rows))
+        assert store.steps("r") == rows
+        with pytest.raises(NotStored, match="UNIQUE"):
+            store.add(again[0])
+        store.rewind("r", 3)
+        store.add(*again)
+        assert store.steps("r") == [*rows[:2], *again]
+        assert len(store.steps("q")) == 1
+
+
+def test_a_database_of_the_first_release_gets_the_table_of_steps(tmp_path: Path):
+    Store.open(tmp_path / "runs.db").close()
+    with sqlite3.connect(tmp_path / "runs.db") as db:
+        db.execute("drop table step")
+        db.execute("delete from migration where name = 'training_steps'")
+    db.close()
+    with Store.open(tmp_path / "runs.db") as store:
+        store.add(RUN, StepRow("r", 1, {"loss": 1.0}, 0.5))
+        assert len(store.steps("r")) == 1
+
+
 def test_finish_says_how_a_run_stands(tmp_path: Path):
     with Store.open(tmp_path / "runs.db") as store:
         store.add(RUN, replace(RUN, id="q"))
@@ -146,7 +171,7 @@ def test_parquet_has_every_table_with_its_types(tmp_path: Path):
     with Store.open(tmp_path / "runs.db") as store:
         store.add(RUN, SAMPLE)
         paths = store.export(tmp_path / "tables")
-    assert sorted(p.stem for p in paths) == ["artifact", "decision", "run", "sample", "score"]
+    assert sorted(p.stem for p in paths) == ["artifact", "decision", "run", "sample", "score", "step"]
     sample = pq.read_table(tmp_path / "tables" / "sample.parquet")
     assert sample.to_pylist()[0]["seed"] == 2**62 + 1
     assert sample.to_pylist()[0]["image_hash"] is None

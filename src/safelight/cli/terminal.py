@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
@@ -22,6 +22,12 @@ Number = Annotated[int, Parameter(alias="-n")]
 """How many; `-n` for short."""
 Flag = Annotated[bool, Parameter(negative=())]
 """A switch that has no --no- form."""
+
+
+class Move(Protocol):
+    """Moves the bar of `what`; the note stands beside it."""
+
+    def __call__(self, what: str, done: float, total: float, note: str = "") -> None: ...
 
 
 def command(name: str) -> App:
@@ -103,17 +109,18 @@ def show(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[str, float, float], None]]:
-    """A function (what, done, total) that moves a bar on standard error; silent where that is no terminal."""
+def progress() -> Iterator[Move]:
+    """A function (what, done, total, note) that moves a bar on standard error; silent where that is no
+    terminal."""
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         known: dict[str, TaskID] = {}
 
-        def move(what: str, done: float, total: float) -> None:
+        def move(what: str, done: float, total: float, note: str = "") -> None:
             if what not in known:
                 known[what] = bars.add_task(what, total=total)
-            bars.update(known[what], completed=done, total=total)
+            bars.update(known[what], completed=done, total=total, description=f"{what} {note}".rstrip())
 
         yield move
 

@@ -1,4 +1,4 @@
-"""The rows of a benchmark database as plain data, and the hashes that identify them.
+"""The rows of a run's database as plain data, and the hashes that identify them.
 
 What is missing is None with a status, never 0 and never NaN.
 """
@@ -54,6 +54,17 @@ class ScoreRow:
     judge: str
     value: float | None
     status: Status
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """One step of a training: `step` updates are done. `scalars`: "loss", "gradient_norm", the objective's
+    own."""
+
+    run: str
+    step: int
+    scalars: Mapping[str, float]
+    seconds: float
 
 
 @dataclass(frozen=True)

@@ -97,4 +97,15 @@ def records(op: Operations) -> None:
     )
 
 
-STEPS = [records]
+def training_steps(op: Operations) -> None:
+    """step: a training's record of each update."""
+    op.create_table(
+        "step",
+        Column("run", Text, ForeignKey("run.id"), primary_key=True),
+        Column("step", Integer, primary_key=True),
+        Column("scalars", Text, nullable=False),
+        Column("seconds", Float, nullable=False),
+    )
+
+
+STEPS = [records, training_steps]

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Select,
     Table,
     create_engine,
+    delete,
     event,
     make_url,
     select,
@@ -33,21 +34,22 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from safelight.core.errors import BadInput, SafelightError
 from safelight.core.nouns import Decision, Outcome
-from safelight.core.records import Artifact, Run, Sample, ScoreRow, canonical
+from safelight.core.records import Artifact, Run, Sample, ScoreRow, StepRow, canonical
 from safelight.store import parquet, tables
 from safelight.store.images import Images
 from safelight.store.migrations import migrate
 
-Record = Run | Sample | Decision | ScoreRow | Artifact
-R = TypeVar("R", Run, Sample, Decision, ScoreRow, Artifact)
+Record = Run | Sample | Decision | ScoreRow | StepRow | Artifact
+R = TypeVar("R", Run, Sample, Decision, ScoreRow, StepRow, Artifact)
 TABLE_OF: Mapping[type, Table] = {  # in the order of their foreign keys
     Run: tables.run,
     Sample: tables.sample,
     Decision: tables.decision,
     ScoreRow: tables.score,
+    StepRow: tables.step,
     Artifact: tables.artifact,
 }
-JSON = {"versions", "evidence"}  # columns that hold mappings
+JSON = {"versions", "evidence", "scalars"}  # columns that hold mappings
 
 
 class NotStored(SafelightError):
@@ -113,6 +115,12 @@ class Store:
         with self.engine.begin() as connection:
             connection.execute(update(tables.run).where(tables.run.c.id == run).values(status=status))
 
+    def rewind(self, run: str, step: int) -> None:
+        """Forget a training's steps from `step` on: it went back to a checkpoint, and they come again."""
+        t = tables.step
+        with self.engine.begin() as connection:
+            connection.execute(delete(t).where(t.c.run == run, t.c.step >= step))
+
     def runs(self) -> list[Run]:
         return self._read(Run, select(tables.run))
 
@@ -129,6 +137,11 @@ class Store:
     def scores(self, run: str) -> list[ScoreRow]:
         """The scores of a run's pictures, missing ones included."""
         return self._read(ScoreRow, self._of_run(tables.score, run))
+
+    def steps(self, run: str) -> list[StepRow]:
+        """The record of a training, in its order."""
+        t = tables.step
+        return self._read(StepRow, select(t).where(t.c.run == run).order_by(t.c.step))
 
     def artifacts(self) -> list[Artifact]:
         return self._read(Artifact, select(tables.artifact))

@@ -69,6 +69,15 @@ score = Table(
     Column("status", Text, nullable=False),  # ok | failed | skipped
 )
 
+step = Table(
+    "step",
+    metadata,
+    Column("run", Text, ForeignKey("run.id"), primary_key=True),
+    Column("step", Integer, primary_key=True),  # updates done, from 1
+    Column("scalars", Text, nullable=False),  # JSON: loss, gradient_norm, and what else the objective records
+    Column("seconds", Float, nullable=False),
+)
+
 artifact = Table(
     "artifact",
     metadata,

@@ -84,7 +84,8 @@ def fit(
     Args:
         folder: this training's own.
         on_row: gets each step's record as it is made: a progress bar, a table. After a kill the steps since
-            the last checkpoint come again, with the same values but the seconds.
+            the last checkpoint come again, with the same values but the seconds. A step that a checkpoint
+            holds was told before, so none is missed.
         every: seconds between checkpoints; one is always made at the end. Does not change the result.
 
     Raises:
@@ -105,10 +106,10 @@ def fit(
         except Diverged:
             run.save(path)
             raise
+        on_row(Row(run.step, plan.steps, values, time.perf_counter() - begun))
         if time.monotonic() - saved >= every or run.step == plan.steps:
             run.save(path)
             saved = time.monotonic()
-        on_row(Row(run.step, plan.steps, values, time.perf_counter() - begun))
 
 
 def draw(seed: int, step: int) -> torch.Generator:
@@ -180,7 +181,7 @@ class _Run:
     def load(self, path: Path) -> None:
         tensors, facts = checkpoint.read(path)
         self.step = facts.pop("step")
-        if changed := _differences(facts, self.facts):
+        if changed := differences(facts, self.facts):
             raise BadInput(f"{path} is of another training ({'; '.join(changed)}): take another folder")
         for name, value in checkpoint.under("weights", tensors).items():
             self.parameters[name].copy_(value)
@@ -197,8 +198,8 @@ def _plain(value: Any) -> Any:
     return [_plain(inner) for inner in value] if isinstance(value, tuple | list) else value
 
 
-def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
-    """The settings in which a checkpoint differs, each as "plan.seed is 1 there and 2 here"."""
+def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """The settings in which two trainings differ, each as "plan.seed is 1 there and 2 here"."""
     a, b = _flat(there), _flat(here)
     return [
         f"{key} is {a.get(key)!r} there and {b.get(key)!r} here"

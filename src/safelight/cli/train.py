@@ -1,0 +1,57 @@
+"""safelight train"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from safelight.cli.terminal import INTERRUPTED, Flag, command, emit, progress, say
+
+app = command("safelight train")
+Several = Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)]
+
+
+@app.default
+def train(
+    method: str,
+    *,
+    model: str = "miniature",
+    settings: Annotated[Several, Parameter(name="--set")] = (),
+    samples: Several = (),
+    every: int | None = None,
+    out: Path = Path("trained.safetensors"),
+    json: Flag = False,
+) -> int | None:
+    """Take a concept out of a model: one small file, a record of every step, and a page.
+
+    A training that was stopped goes on where it was with the same command: its checkpoints lie beside OUT, in
+    the folder with the ending .run.
+
+    Args:
+        method: sdd, sdd-anchored, esd, ca or uce.
+        model: miniature, a folder in diffusers layout, or a hub id owner/name.
+        settings: A setting of the method or of its plan, key=value; give it again for more. Several values
+            of one are parted by ";". All that is not set is as published.
+        samples: A prompt to draw before, on the way and after; give it again for more.
+        every: Steps between the pictures of samples; a quarter of all by default.
+        out: The file, for the method weights (or uce-map) and for safelight export.
+        json: Print one JSON document.
+    """
+    from dataclasses import asdict
+
+    from safelight.trained import train as run
+    from safelight.trained.recipes import parse
+
+    given = parse(method, settings)
+    with progress() as move:
+        try:
+            made = run(method, model, out, samples=samples, every=every, progress=move, **given)
+        except KeyboardInterrupt:
+            kept = out.with_suffix(".run")
+            say(f"stopped: the same command goes on from the last checkpoint in {kept}, a minute old at most")
+            return INTERRUPTED
+    if json:
+        return emit(asdict(made))
+    say(f"{made.path}: {made.tensors} tensors, sha256 {made.content[:16]}; see {made.page}")

@@ -1,0 +1,116 @@
+"""The methods that `train` knows, and their settings.
+
+Settings are the fields of the method's own class and, where it learns in steps, of `Plan`. They are read off
+these classes, so a field that is added there can be set here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields, replace
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from safelight.core.errors import BadInput
+from safelight.core.valid import one_of
+from safelight.training import ca, sdd
+from safelight.training.ca import CA
+from safelight.training.erasure import Erasure
+from safelight.training.esd import ESD
+from safelight.training.fit import Plan
+from safelight.training.sdd import SDD
+from safelight.training.sdd_anchored import AnchoredSDD
+from safelight.training.uce import UCE
+
+METHODS: Mapping[str, type] = {"ca": CA, "esd": ESD, "sdd": SDD, "sdd-anchored": AnchoredSDD, "uce": UCE}
+Learned = CA | ESD | SDD
+"""What is trained by steps."""
+MADE = {"model", "latents"}
+"""Fields that are made here and not set by anybody."""
+OWN: Mapping[str, dict[str, Any]] = {
+    "ca": {"anchors": str | tuple[str, ...], "pictures": int},
+    "uce": {"kind": Literal["weights", "map"]},
+}
+"""Settings of `train` itself. anchors: texts, a file with one a line, or a task. pictures: how many are drawn
+of the anchors in turn, by default one of each. kind: new weights, or one matrix for the method `uce-map`."""
+
+
+def kinds(method: str) -> dict[str, Any]:
+    """The type of every setting of a method, its own first. Raises UnknownName."""
+    one_of("training", method, METHODS)
+    cls = METHODS[method]
+    found = {name: kind for name, kind in _hints(cls).items() if name not in MADE}
+    return found | OWN.get(method, {}) | (_hints(Plan) if issubclass(cls, Erasure) else {})
+
+
+def checked(method: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings of the method and of the plan, apart.
+
+    Raises:
+        UnknownName: there is no such method or setting.
+        BadInput: one is missing, or one of the plan is out of range.
+    """
+    known = kinds(method)
+    for name in settings:
+        one_of(f"setting of {method}", name, known)
+    needed = [field.name for field in fields(METHODS[method]) if field.default is MISSING]
+    if missing := [name for name in needed if name in known and name not in settings]:
+        raise BadInput(f"{method} needs {missing[0]}; its settings are {', '.join(known)}")
+    plan = {name: value for name, value in settings.items() if name in _hints(Plan)}
+    replace(Plan(1, 1.0), **plan)
+    return {name: value for name, value in settings.items() if name not in plan}, plan
+
+
+def published(objective: Learned) -> Plan:
+    """How long and how fast the method's authors trained."""
+    if isinstance(objective, ESD):
+        return objective.how.plan
+    return ca.PLANS[objective.concept_type] if isinstance(objective, CA) else sdd.PLAN
+
+
+def parse(method: str, texts: Sequence[str]) -> dict[str, Any]:
+    """Settings from texts such as "lr=1e-5" or "concept=nudity; blood": several values are parted by `;`.
+
+    Raises:
+        UnknownName: there is no such method or setting, or a word is none of those it takes.
+        BadInput: a text is no key=value, comes twice, or is not of the setting's type.
+    """
+    known, settings = kinds(method), {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals:
+            raise BadInput(f"'{text}' is no setting: write key=value")
+        one_of(f"setting of {method}", name, known)
+        if name in settings:
+            raise BadInput(f"{name} is set twice: part several values by ';'")
+        settings[name] = _value(name, value, known[name])
+    return settings
+
+
+def spelled(value: Any) -> str:
+    """The text that `parse` reads as this value."""
+    if isinstance(value, tuple | list):
+        return ";".join(map(spelled, value))
+    return "none" if value is None else str(value)
+
+
+def _value(name: str, text: str, kind: Any) -> Any:
+    options = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    if type(None) in options and text.lower() == "none":
+        return None
+    for option in options:
+        if get_origin(option) is Literal:
+            one_of(name, text, get_args(option))
+    several = any(get_origin(option) is tuple for option in options) and (";" in text or str not in options)
+    given = [part.strip() for part in text.split(";") if part.strip()] if several else text
+    try:
+        return TypeAdapter(kind).validate_python(given)
+    except ValidationError as error:
+        raise BadInput(f"{name}: '{text}' cannot be used ({error.errors()[0]['msg']})") from error
+
+
+def _hints(cls: type) -> dict[str, Any]:
+    hints = get_type_hints(cls)
+    return {field.name: hints[field.name] for field in fields(cls)}

@@ -1,0 +1,217 @@
+"""`safelight.train`: from the name of a method to a file, a record of every step, and one page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+import torch
+
+from safelight.core.errors import BadInput
+from safelight.core.valid import one_of, whole
+from safelight.diffusion import patch
+from safelight.diffusion.generator import Generator
+from safelight.diffusion.load import load
+from safelight.methods.embedding.uce_map import UCEMap
+from safelight.methods.weights.weights import Weights
+from safelight.store import Store
+from safelight.store.artifacts import Artifact
+from safelight.trained.anchors import allowed, latents_of, texts_of
+from safelight.trained.page import command, html
+from safelight.trained.recipes import METHODS, Learned, checked, published
+from safelight.trained.record import Record, run_row
+from safelight.training.ca import CA
+from safelight.training.fit import Diverged, Plan, Row, fit
+from safelight.training.uce import UCE
+
+Progress = Callable[[str, int, int, str], None]
+"""Called with what is made, how much of it is done, how much there is, and a note."""
+
+
+def quiet(what: str, done: int, total: int, note: str) -> None:
+    """No progress."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training left: the artifact `path` with `tensors` tensors and the hash `content`, and `page`."""
+
+    path: Path
+    page: Path
+    run: str
+    tensors: int
+    content: str
+
+
+def train(
+    method: str,
+    model: Generator | str | Path | Any = "miniature",
+    out: str | Path = "trained.safetensors",
+    *,
+    samples: Sequence[str] = (),
+    every: int | None = None,
+    progress: Progress = quiet,
+    **settings: Any,
+) -> Trained:
+    """Take something out of a model, as one of the published methods does. The model stays as it is.
+
+    The folder beside `out` with the ending .run holds checkpoints, pictures and the database; a training that
+    was stopped at any moment goes on from there to the same bits. A page with the ending .html is kept up to
+    date.
+
+    Args:
+        method: sdd, esd, ca or uce.
+        model: what `safelight.load` takes (read in float32), or what it gave.
+        out: the artifact, a .safetensors file for the method `weights` or `uce-map`.
+        samples: prompts that are drawn before, on the way and after, always on the same noise.
+        every: updates between such pictures; by default a quarter of all.
+        settings: the method's own, and those of `Plan`, whose defaults are as published.
+
+    Raises:
+        BadInput, UnknownName, Refused: a setting is unusable, not for this model, or of another training than
+            the one in that folder. Before any training.
+        Diverged: a loss or gradient is not finite. The last good weights are in that folder.
+    """
+    own, planned = checked(method, settings)
+    if isinstance(samples, str):
+        raise BadInput(f"samples must be several prompts, got one text: {samples!r:.80}")
+    allowed(samples)
+    if every is not None:
+        whole("every", every, 1)
+    path = _place(out)
+    folder = run_folder(path)
+    generator = model if isinstance(model, Generator) else load(model, dtype="float32")
+    if method == "ca":
+        own = _anchored(generator, own, folder, progress)
+    made = _edited(generator, **own) if method == "uce" else METHODS[method](generator.backbone, **own)
+    redo = command(method, generator.name, settings, out, samples, every)
+    with Store.open(folder / "runs.db") as store:
+        session = _Session(store, generator, path, tuple(samples), every, progress, redo)
+        if isinstance(made, Artifact):
+            return session.keep(made)
+        return session.fit(made, planned)
+
+
+@dataclass(frozen=True)
+class _Session:
+    """One training with its places."""
+
+    store: Store
+    generator: Generator
+    path: Path
+    samples: Sequence[str]
+    every: int | None
+    progress: Progress
+    redo: str
+
+    def keep(self, artifact: Artifact) -> Trained:
+        """Of an edit, which has no steps."""
+        manifest = artifact.manifest
+        record = self._begin(manifest.method, {**manifest.config, "kind": manifest.kind}, {})
+        with self._ending(record):
+            return self._finish(record, artifact, 1)
+
+    def fit(self, objective: Learned, planned: Mapping[str, Any]) -> Trained:
+        """Trains, and leaves the model as it was."""
+        with objective:
+            plan = replace(published(objective), **planned)
+            record = self._begin(objective.name, objective.settings, asdict(plan))
+            with self._ending(record):
+                artifact = self._learn(objective, plan, record)
+        with self._ending(record):
+            return self._finish(record, artifact, plan.steps)
+
+    def _learn(self, objective: Learned, plan: Plan, record: Record) -> Artifact:
+        every, prefix = self.every or -(-plan.steps // 4), patch.prefix(self.generator.backbone)
+
+        def on_row(row: Row) -> None:
+            record.step(row)
+            self.progress(objective.name, row.step, row.of, f"loss {row.values['loss']:.3g}")
+            if row.step % every == 0 and row.step < row.of:
+                record.draw(row.step, values={prefix + k: v for k, v in objective.final().items()})
+                self._show(record)
+
+        folder = run_folder(self.path)
+        try:
+            fit(objective, plan, folder, on_row)
+        except Diverged as error:
+            if not (done := len(self.store.steps(record.run.id))):
+                raise
+            kept = folder / "last-good.safetensors"
+            objective.result(replace(plan, steps=done)).save(kept)
+            raise Diverged(f"{error}. The weights of step {done} are in {kept}") from error
+        return objective.result(plan)
+
+    def _begin(self, method: str, settings: Mapping[str, Any], plan: Mapping[str, Any]) -> Record:
+        run = run_row(method, self.generator, settings, plan)
+        record = Record(self.store, run, self.generator, self.samples)
+        record.begin()
+        record.draw(0)
+        return record
+
+    def _finish(self, record: Record, artifact: Artifact, step: int) -> Trained:
+        artifact = replace(artifact, manifest=replace(artifact.manifest, run=record.run.id))
+        artifact.save(self.path)
+        use = UCEMap if artifact.manifest.kind == "map" else Weights
+        record.draw(step, [use(str(self.path))])
+        record.end(artifact, self.path)
+        page = self._show(record, artifact)
+        return Trained(self.path, page, record.run.id, len(artifact.tensors), artifact.content)
+
+    def _show(self, record: Record, artifact: Artifact | None = None) -> Path:
+        """The page as things stand."""
+        path = self.path.with_suffix(".html")
+        path.write_text(html(record, self.redo, artifact), encoding="utf-8")
+        return path
+
+    @contextmanager
+    def _ending(self, record: Record) -> Iterator[None]:
+        """Whatever ends the training early stands in its record and on its page."""
+        try:
+            yield
+        except BaseException as error:
+            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            self.store.finish(record.run.id, status)
+            self._show(record)
+            raise
+
+
+def run_folder(path: Path) -> Path:
+    """Where the training of an artifact lies: beside it, with .run for its ending."""
+    return path.with_suffix(".run")
+
+
+def _place(out: str | Path) -> Path:
+    """Raises BadInput unless an artifact can be written to `out`."""
+    path = Path(out).expanduser()
+    if path.suffix != ".safetensors" or path.is_dir():
+        raise BadInput(f"out must be a .safetensors file, got '{out}'")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise BadInput(f"cannot write {path}: {error.strerror}; name a file that is writable") from error
+    return path
+
+
+def _edited(generator: Generator, kind: str = "weights", **own: Any) -> Artifact:
+    """The closed form."""
+    one_of("kind", kind, ("weights", "map"))
+    edit = UCE(**own)
+    return edit.map(generator.backbone) if kind == "map" else edit.edit(generator.backbone)
+
+
+def _anchored(
+    generator: Generator, own: Mapping[str, Any], folder: Path, progress: Progress
+) -> dict[str, Any]:
+    """Concept Ablation's settings with the latents of its anchors; refused before any is drawn."""
+    own = dict(own)
+    texts, model = texts_of(own.pop("anchors"), own.pop("pictures", None)), generator.backbone
+    nothing = torch.zeros(len(texts), *model.latent_shape(*model.size))
+    with CA(model, anchors=texts, latents=nothing, **own):
+        pass
+    return own | {"anchors": texts, "latents": latents_of(generator, texts, folder, progress)}
