@@ -102,8 +102,8 @@ def _form(c: str) -> str:
 def _latin(plain: str) -> bool:
     """Whether a text's words are Latin, disguised ones included, but for words of one letter."""
     words = [word for word in WORD.findall(plain) if len(word) > 1]
-    scripts = {"LATIN" if _disguised(word, latin=False) else script(c) for word in words for c in word}
-    return scripts - {""} == {"LATIN"}
+    scripts = [{"LATIN"} if _disguised(word, latin=False) else set(map(script, word)) for word in words]
+    return set().union(*scripts) - {""} == {"LATIN"}
 
 
 def _disguised(word: str, latin: bool) -> bool:
@@ -130,4 +130,6 @@ def _looks(word: str) -> str:
 
 def _read(word: str) -> str:
     letters = sum(c.isalpha() for c in word)
-    return INSIDE.sub(lambda signs: signs[0].translate(DIGITS), word) if letters > len(word) - letters else word
+    return (
+        INSIDE.sub(lambda signs: signs[0].translate(DIGITS), word) if letters > len(word) - letters else word
+    )
