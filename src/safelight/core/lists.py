@@ -36,13 +36,14 @@ class WordList:
     allow: tuple[str, ...] = ()
 
     def found(self, text: str, allow: Iterable[str] = ()) -> list[str]:
-        """The terms that a text holds, by language and place in the list ("en 3"), so that no word is repeated.
+        """The terms that a text holds, by language and place in the list ("en 3"): no word is repeated.
 
         allow: more phrases in which a term is none.
         """
-        plain = shortened(fold(text))
-        readings = {plain: None, SPACED.sub(lambda run: "".join(run[0].split()), plain): None}
-        hits = {hit for reading in readings for hit in self._hits(reading, (*self.allow, *allow))}
+        # A capital may look Latin where its small letter does not: it is read as itself and as the small one.
+        plain = {shortened(fold(form)) for form in (text, text.lower())}
+        spaced = {SPACED.sub(lambda run: "".join(run[0].split()), form) for form in plain}
+        hits = {hit for reading in plain | spaced for hit in self._hits(reading, (*self.allow, *allow))}
         return [entry for entry, one in self._each.items() if any(one.fullmatch(hit) for hit in hits)]
 
     def _hits(self, plain: str, allow: tuple[str, ...]) -> list[str]:
@@ -95,7 +96,7 @@ def _problems(table: Mapping[str, Any]) -> list[str]:
         found.append('it needs a category: category = "..."')
     for key in ("terms", "allow"):
         words = table.get(key, {})
-        lists = words.values() if isinstance(words, dict) else [None]
+        lists = list(words.values()) if isinstance(words, dict) else [words]
         if not all(isinstance(w, list) and all(isinstance(t, str) for t in w) for w in lists):
             found.append(f'[{key}] must hold lists of words by language, such as en = ["..."]')
         elif empty := [t for w in lists for t in w if not _folded(t)]:
@@ -107,7 +108,9 @@ def _problems(table: Mapping[str, Any]) -> list[str]:
 
 def _folded(term: str) -> str:
     """A term as the tree takes it: folded, one space between words, other marks left out."""
-    return " ".join("".join(c for c in fold(word) if c != "'" and c != "-") for word in term.split()).strip()
+    return " ".join(
+        "".join(c for c in fold(word.lower()) if c != "'" and c != "-") for word in term.split()
+    ).strip()
 
 
 def _pattern(terms: Iterable[str]) -> re.Pattern[str]:

@@ -16,7 +16,7 @@ FILLERS = "\u115f\u1160\u2800\u3164\uffa0"
 """Blank, though Unicode calls them letters (Hangul) or a symbol (Braille)."""
 LONG_S = "ſ"
 """Taken for s by who knows old print, for f by who does not: it stays, and patterns read it as both."""
-NAMED = re.compile(r"(?:.* )?(?:LATIN|INDICATOR) .*?LETTER (?:[A-Z]+ )*([A-Z])(?: WITH .*)?")
+NAMED = re.compile(r"(?:.* )?(?:LATIN|INDICATOR) .*?LETTER (?:(?!SHARP)[A-Z]+ )*([A-Z])(?: WITH .*)?")
 
 
 def fold(text: str) -> str:

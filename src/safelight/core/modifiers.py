@@ -1,8 +1,8 @@
 """A prompt in its parts: what it shows, and what only changes how.
 
-Idea: people write prompts as a subject and a list of modifiers (Oppenlaender's six types, arXiv 2204.13988). The
-parts are read from commas, from the notations of weights, `(x:1.2)`, `((x))`, `[x]`, `x::2`, and from word lists
-(modifiers.toml). What no rule knows is "unknown", never guessed, and the parts always join to the prompt.
+Idea: people write prompts as a subject and a list of modifiers (Oppenlaender's six types, arXiv 2204.13988).
+The parts are read from commas, from the notations of weights, `(x:1.2)`, `((x))`, `[x]`, `x::2`, and from the
+lists of modifiers.toml. What no rule knows is "unknown", never guessed, and the parts join to the prompt.
 
     subject     the first part that is nothing else; without "an oil painting of" and "by somebody"
     image       an address or a token that stands for a picture or for added weights
@@ -41,7 +41,8 @@ CUTS = re.compile(
 AGAIN = re.compile(r"\b(\w{1,40})((?:[ ]+\1\b)+)", re.IGNORECASE)
 MAKER = re.compile(r"\s(?:by [A-Z]|in the style of |in (?:[\w-]+ ){1,2}style\b)")
 STYLE = re.compile(
-    r"(?:by (?!(?:an?|the|my|his|her|their|its) )|in the style of |inspired by |style of ).*|(?:[\w-]+ ){1,2}style",
+    r"(?:by (?!(?:an?|the|my|his|her|their|its) )|in the style of |inspired by |style of ).*"
+    r"|(?:[\w-]+ ){1,2}style",
     re.IGNORECASE | re.DOTALL,
 )
 WEIGHED = re.compile(rf":{WEIGHT}")
@@ -86,7 +87,7 @@ def content(parts: Sequence[Part]) -> str:
 
 def diluted(parts: Sequence[Part]) -> float:
     """The share of a prompt's words, in [0, 1], that are styles, boosters or repetitions; 0 without words."""
-    words = {kind: 0 for kind in (*CONTENT, "style", "booster", "repeating")}
+    words = dict.fromkeys((*CONTENT, "style", "booster", "repeating"), 0)
     for part in parts:
         if part.kind in words:
             words[part.kind] += len(part.text.split())

@@ -1,8 +1,8 @@
 """Two plain versions of a text: the one that a model may draw, and the one that checks read besides it.
 
-Idea: `clean` takes out only what hides something: invisible characters, Latin letters in another form, foreign
-letters inside Latin words. Words of other languages stay as they are. `skeleton` also undoes what can be
-meant: digits for letters, and whole words of look-alikes.
+Idea: `clean` takes out only what hides something: invisible characters, Latin letters in another form,
+foreign letters inside Latin words. Words of other languages stay as they are. `skeleton` also undoes what can
+be harmless: digits for letters, and whole words of look-alikes.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
-from safelight.core.lookalike import FILLERS, fold, script, twin
+from safelight.core.lookalike import fold, script, twin
 
 ODD = re.compile(r"[^\t\n\r -~]")
-WORD = re.compile(r"[^\s!-/:-@\[-`{-~\u2000-\u206f\u3000-\u303f]+")
+WORD = re.compile(r"[^\s!-/:-@\[-`{-~\u2000-\u200b\u200e-\u206f\u3000-\u303f]+")
 HIDDEN = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e"
     r"\u2060-\u206f\u2800\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 """Control characters, soft hyphen, zero widths, directions, tags: never needed in a prompt."""
 JOINING = re.compile(
-    rf"[\u034f\u180b-\u180d\u180f\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef{FILLERS.replace(chr(0x2800), '')}]"
+    r"[\u034f\u115f\u1160\u180b-\u180d\u180f\u200c\u200d\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-"""Invisible as well, but needed in emoji, Persian, the scripts of India, Mongolian, Korean: not after Latin."""
+"""Invisible as well, but emoji, Persian, Mongolian, old Korean, the scripts of India need them; Latin not."""
 FORMS = ("<font>", "<wide>", "<circle>", "<square>", "<compat>")
 DIGITS = str.maketrans("0134578@$", "oieastbas")
 INSIDE = re.compile(r"(?<=[A-Za-z])[0134578@$]+(?=[A-Za-z])")
@@ -45,8 +45,8 @@ class Change:
 def clean(text: str) -> tuple[str, list[Change]]:
     """The text to draw, and what was changed. Cleaning twice is cleaning once; plain ASCII never changes.
 
-    A look-alike becomes the Latin letter where the rest of its word is Latin and no letter of the word is left
-    foreign, or where it is a word by itself in a text that is Latin otherwise.
+    A look-alike becomes the Latin letter where its word has Latin letters and none that stay foreign, or
+    where it is a word by itself in a text that is Latin otherwise.
     """
     if not ODD.search(text):
         return text, []
@@ -58,8 +58,8 @@ def clean(text: str) -> tuple[str, list[Change]]:
         elif HIDDEN.match(c) or (JOINING.match(c) and _after_latin(shown, text[i + 1 : i + 2])):
             now[i], why[i] = "", "invisible"
         else:
-            shown = c
-            if form := _form(c):
+            shown = form = _form(c) or c
+            if form != c:
                 now[i], why[i] = form, "form"
     places = [i for i, c in enumerate(now) if c]
     plain = "".join(now)  # one character each, so that places[k] is where plain[k] was
@@ -69,6 +69,8 @@ def clean(text: str) -> tuple[str, list[Change]]:
             for k in range(*word.span()):
                 if script(plain[k]) != "LATIN" and (letter := _letter(plain[k])):
                     now[places[k]], why[places[k]] = letter, "look-alike"
+                elif JOINING.match(plain[k]) and why[places[k - 1]] == "look-alike":
+                    now[places[k]], why[places[k]] = "", "look-alike"
     changes = [Change(i, text[i], now[i], why[i]) for i in range(len(text)) if now[i] != text[i]]
     return "".join(now), changes
 

@@ -1,8 +1,8 @@
 """Modifiers: what a prompt shows, judged apart from what only changes how it looks.
 
 Idea
-    Boosters and styles fill most of a prompt as people write it, and drown the few words that decide. Take the
-    prompt apart, let every prompt check read what is left without them as well, and say how much they are.
+    Boosters and styles fill most of a prompt as people write it, and drown the few words that decide. Take
+    the prompt apart, let every check read what is left without them as well, and say how much they are.
 
 Equations
     None. The six types are subject, image, style, booster, repeating and magic (Oppenlaender);
@@ -51,8 +51,9 @@ class Modifiers(Method):
         weights = [part.weight for part in parts]
         evidence = {"parts": dict(counts), "weights": [min(weights, default=1.0), max(weights, default=1.0)]}
         word = "diluted" if share >= self.dilution else "not diluted"
+        reason = f"{word}: {share:.0%} of the words are modifiers"
         decision = Decision(
-            "", "prompt", "prompt", self.name, Outcome.ALLOW, f"{word}: {share:.0%} of the words are modifiers",
+            "", "prompt", "prompt", self.name, Outcome.ALLOW, reason,
             score=share, threshold=self.dilution, evidence=evidence, ms=(perf_counter() - begun) * 1000,
         )  # fmt: skip
         return p, [decision]

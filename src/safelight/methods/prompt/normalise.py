@@ -13,8 +13,8 @@ Differs
     From NFKC alone, which maps no Cyrillic, Greek or Armenian look-alike, and which rewrites real Chinese and
     Japanese punctuation: only forms of Latin letters and digits are mapped here.
     From a TR39 skeleton of the whole text, which rewrites real Russian and Greek words.
-    A Latin letter with a mark, such as o with a dot below, is a letter of real languages: it is drawn as it is,
-    and only what checks read loses the mark.
+    A Latin letter with a mark, such as o with a dot below, is a letter of real languages: it is drawn as it
+    is, and only what checks read loses the mark.
     Flags of tag characters (England, Scotland, Wales) become a plain black flag.
 """
 

@@ -1,15 +1,15 @@
 """Terms: a prompt that holds a word of a list is blocked, or waits for a person.
 
 Idea
-    The oldest filter, without its two faults: words are found whole, so that no harmless word around a listed one
-    is hit, and however they are spelled, so that no digit, gap or foreign letter hides one.
+    The oldest filter, without its two faults: words are found whole, so that no harmless word around a listed
+    one is hit, and however they are spelled, so that no digit, gap or foreign letter hides one.
 
 Equations
     None. `safelight.core.lists` finds the terms.
 
 Differs
-    From the usual word list, which matches pieces of words and only in the case that it was written in: a list
-    of four letters then blocks titles and birds, and misses its own words with a capital.
+    From the usual word list, which matches pieces of words, in the case that they are written in: it blocks
+    titles and birds, and misses its own words with a capital.
     Words of the user's negative prompt do not count: that is where one writes what is not wanted.
     Forms of a word other than an English plural stand in the list or are not found. A term in digits alone is
     taken for a number.
@@ -43,7 +43,7 @@ class Terms(Method):
     lists: str | tuple[str, ...] = ("sexual", "violence", "self-harm")
     """Names of ours, or files: `.toml` of the same form, `.txt` with one term a line."""
     languages: str | tuple[str, ...] = "en"
-    """Whose terms count. A harmless word of one language is another one's term: take those that users write."""
+    """Whose terms count. A harmless word of one language is a term of another: take what users write."""
     allow: str | tuple[str, ...] = ()
     """Phrases in which a term is none, besides those of the lists."""
     action: Literal["block", "review"] = "block"
@@ -66,8 +66,8 @@ class Terms(Method):
         nothing = Decision("", "prompt", "prompt", self.name, Outcome.ALLOW, "no term of the lists")
         said = [
             replace(
-                nothing, outcome=Outcome(self.action), reason=f"{len(entries)} term(s) of the list {category}",
-                category=category, evidence={"entries": entries},
+                nothing, outcome=Outcome(self.action), category=category, evidence={"entries": entries},
+                reason=f"{len(entries)} term(s) of the list {category}",
             )
             for category, entries in hits.items()
             if entries
