@@ -15,16 +15,17 @@ from functools import cache
 from safelight.core.lookalike import fold, script, twin
 
 ODD = re.compile(r"[^\t\n\r -~]")
-WORD = re.compile(r"[^\s!-/:-@\[-`{-~\u2000-\u200b\u200e-\u206f\u3000-\u303f]+")
+WORD = re.compile(r"[^\s!-/:-@\[-`{-~\u2000-\u200b\u2010-\u206f\u3000-\u303f]+")
 HIDDEN = re.compile(
-    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e"
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u180e\u200b\u202a-\u202e"
     r"\u2060-\u206f\u2800\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
-"""Control characters, soft hyphen, zero widths, directions, tags: never needed in a prompt."""
+"""Control characters, soft hyphen, zero widths, forced directions, tags: never needed in a prompt."""
 JOINING = re.compile(
-    r"[\u034f\u115f\u1160\u180b-\u180d\u180f\u200c\u200d\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+    r"[\u034f\u061c\u115f\u1160\u180b-\u180d\u180f\u200c-\u200f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-"""Invisible as well, but emoji, Persian, Mongolian, old Korean, the scripts of India need them; Latin not."""
+"""Invisible as well, but emoji, Arabic, Hebrew, Mongolian, the scripts of India need them; Latin does not."""
+LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]{2}")
 FORMS = ("<font>", "<wide>", "<circle>", "<square>", "<compat>")
 DIGITS = str.maketrans("0134578@$", "oieastbas")
 INSIDE = re.compile(r"(?<=[A-Za-z])[0134578@$]+(?=[A-Za-z])")
@@ -48,31 +49,19 @@ def clean(text: str) -> tuple[str, list[Change]]:
     A look-alike becomes the Latin letter where its word has Latin letters and none that stay foreign, or
     where it is a word by itself in a text that is Latin otherwise.
     """
-    if not ODD.search(text):
+    if text.isascii() and not ODD.search(text):
         return text, []
-    now, why = list(text), [""] * len(text)
-    shown = ""
-    for i, c in enumerate(text):
-        if c.isascii() and c >= " ":
-            shown = c
-        elif HIDDEN.match(c) or (JOINING.match(c) and _after_latin(shown, text[i + 1 : i + 2])):
-            now[i], why[i] = "", "invisible"
-        else:
-            shown = form = _form(c) or c
-            if form != c:
-                now[i], why[i] = form, "form"
-    places = [i for i, c in enumerate(now) if c]
-    plain = "".join(now)  # one character each, so that places[k] is where plain[k] was
-    latin = _latin(plain)
-    for word in WORD.finditer(plain):
-        if not word[0].isascii() and _disguised(word[0], latin):
-            for k in range(*word.span()):
-                if script(plain[k]) != "LATIN" and (letter := _letter(plain[k])):
-                    now[places[k]], why[places[k]] = letter, "look-alike"
-                elif JOINING.match(plain[k]) and why[places[k - 1]] == "look-alike":
-                    now[places[k]], why[places[k]] = "", "look-alike"
-    changes = [Change(i, text[i], now[i], why[i]) for i in range(len(text)) if now[i] != text[i]]
-    return "".join(now), changes
+    found = _hidden(text)
+    places = [i for i in range(len(text)) if i not in found or found[i][0]]
+    plain = "".join(found[i][0] if i in found else text[i] for i in places)  # text[places[k]] became plain[k]
+    for word in _disguised(plain):
+        for k, c in enumerate(word[0], word.start()):
+            if letter := _letter(c):
+                found[places[k]] = (letter, "look-alike")
+            elif JOINING.match(c):
+                found[places[k]] = ("", "invisible")
+    changes = [Change(i, text[i], *found[i]) for i in sorted(found)]
+    return "".join(found[i][0] if i in found else c for i, c in enumerate(text)), changes
 
 
 def skeleton(text: str) -> str:
@@ -85,11 +74,29 @@ def skeleton(text: str) -> str:
     return SPELLED.sub(lambda word: _read(word[0]), plain)
 
 
-def _after_latin(shown: str, following: str) -> bool:
-    """Whether a joining character after the shown one has no use there."""
-    if following == "\u20e3":  # a keycap
-        return False
-    return not shown or shown.isascii() or script(shown) == "LATIN"
+def _hidden(text: str) -> dict[int, tuple[str, str]]:
+    """What becomes of invisible characters and of forms of Latin ones, by place, with the reason."""
+    found: dict[int, tuple[str, str]] = {}
+    at, shown = -1, ""  # the last odd character's place, and what is seen there or before it
+    for odd in ODD.finditer(text):
+        i, c = odd.start(), odd[0]
+        if at < i - 1:
+            shown = text[i - 1]
+        at = i
+        if HIDDEN.match(c) or (JOINING.match(c) and not _joins(shown, text[i + 1 : i + 2])):
+            found[i] = ("", "invisible")
+        elif form := _form(c):
+            found[i], shown = (form, "form"), form
+        else:
+            shown = c
+    return found
+
+
+def _joins(shown: str, following: str) -> bool:
+    """Whether a joining character is of use there: in a keycap, after what is not Latin, before Arabic."""
+    if following and (following == "\u20e3" or unicodedata.bidirectional(following) in ("R", "AL")):
+        return True
+    return not shown.isascii() and script(shown) != "LATIN"
 
 
 @cache
@@ -101,25 +108,29 @@ def _form(c: str) -> str:
     return ""
 
 
-def _latin(plain: str) -> bool:
-    """Whether a text's words are Latin, disguised ones included, but for words of one letter."""
-    words = [word for word in WORD.findall(plain) if len(word) > 1]
-    scripts = [{"LATIN"} if _disguised(word, latin=False) else set(map(script, word)) for word in words]
-    return set().union(*scripts) - {""} == {"LATIN"}
+def _disguised(plain: str) -> list[re.Match[str]]:
+    """The words of a text whose foreign characters stand for Latin ones."""
+    words = [word for word in WORD.finditer(plain) if not word[0].isascii()]
+    mixed = [word for word in words if _mixed(word[0])]
+    rest = [word for word in words if not _mixed(word[0])]
+    foreign = any(script(c) not in ("", "LATIN") for word in rest if len(word[0]) > 1 for c in word[0])
+    if foreign or not (mixed or LATIN.search(plain)):
+        return mixed
+    return mixed + [word for word in rest if len(word[0]) == 1]
 
 
-def _disguised(word: str, latin: bool) -> bool:
-    """Whether a word's foreign characters stand for Latin ones; `latin`: the other words are."""
-    scripts = {script(c) for c in word} - {""}
-    if "LATIN" not in scripts and not (latin and len(word) == 1):
+def _mixed(word: str) -> bool:
+    """Whether a word has Latin letters and others, all of which look Latin."""
+    scripts = set(map(script, word)) - {""}
+    if "LATIN" not in scripts or len(scripts) == 1:
         return False
-    return scripts != {"LATIN"} and all(script(c) in ("", "LATIN") or _letter(c) for c in word)
+    return all(script(c) in ("", "LATIN") or _letter(c) for c in word)
 
 
 @cache
 def _letter(c: str) -> str:
-    """The ASCII letter that a foreign character looks like, small unless the character is a capital."""
-    letter = twin(c) if script(c) else ""
+    """The ASCII letter that a character of a foreign script looks like, small unless it is a capital."""
+    letter = twin(c) if script(c) not in ("", "LATIN") else ""
     return "" if letter.isdigit() else letter if c.isupper() else letter.lower()
 
 
