@@ -110,9 +110,10 @@ def _form(c: str) -> str:
 
 def _disguised(plain: str) -> list[re.Match[str]]:
     """The words of a text whose foreign characters stand for Latin ones."""
-    words = [word for word in WORD.finditer(plain) if not word[0].isascii()]
-    mixed = [word for word in words if _mixed(word[0])]
-    rest = [word for word in words if not _mixed(word[0])]
+    mixed, rest = [], []
+    for word in WORD.finditer(plain):
+        if not word[0].isascii():
+            (mixed if _mixed(word[0]) else rest).append(word)
     foreign = any(script(c) not in ("", "LATIN") for word in rest if len(word[0]) > 1 for c in word[0])
     if foreign or not (mixed or LATIN.search(plain)):
         return mixed
@@ -142,7 +143,7 @@ def _looks(word: str) -> str:
 
 
 def _read(word: str) -> str:
-    letters = sum(c.isalpha() for c in word)
+    letters = 0 if word.isalpha() else sum(map(str.isalpha, word))
     return (
         INSIDE.sub(lambda signs: signs[0].translate(DIGITS), word) if letters > len(word) - letters else word
     )
