@@ -51,8 +51,8 @@ def whole(pattern: str, letter: str = "[a-z]") -> re.Pattern[str]:
 def _branches(node: dict[str, dict], gap: str, before: str = "") -> str:
     """What may follow in the tree, after a gap like `before`; at the end of a term its plural."""
     ways = [
-        SPACE + _branches(child, gap) if c == " " else before + _letter(c) + _branches(child, gap, gap)
-        for c, child in node.items()
+        SPACE + _branches(below, gap) if c == " " else before + _letter(c) + _branches(below, gap, gap)
+        for c, below in node.items()
         if c
     ]
     if "" in node:
