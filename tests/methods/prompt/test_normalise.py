@@ -38,7 +38,7 @@ def test_nothing_to_do_is_no_decision():
 
 def test_the_other_modes_leave_the_text():
     for mode, outcome in {"report": Outcome.ALLOW, "reject": Outcome.BLOCK}.items():
-        prompt, [decision] = Normalise(mode).prompt(HIDDEN)
+        prompt, [decision] = Normalise.of(mode=mode).prompt(HIDDEN)
         assert (prompt, decision.outcome) == (HIDDEN, outcome)
     with pytest.raises(BadInput, match="Did you mean 'report'"):
         Normalise("reprot")  # pyright: ignore[reportArgumentType]
