@@ -76,7 +76,7 @@ class Column:
 def matrix(entries: Mapping[str, Mapping[str, object]] | None = None) -> list[Cell]:
     """Every method alone, then every pair, on every family.
 
-    entries: by method, the table that a policy would have for it; by default those of `steering`, as they are.
+    entries: by method, the table that a policy would have for it; by default those of `steering`.
     Methods that apply a file get one that is made of the family's own tiny model.
     Raises AssertionError where a picture is not finite or a method changes nothing: that is neither.
     """
