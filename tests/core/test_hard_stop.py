@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import time
+import unicodedata
+from string import ascii_letters
 
 import pytest
+from confusable_homoglyphs.confusables import confusables_data
 
-from safelight.core.hard_stop import fold, forbidden, hard_stop, tables
+from safelight.core.hard_stop import forbidden, hard_stop, tables
+from safelight.core.lookalike import fold
 from safelight.core.nouns import Prompt
 
 MINOR, SEXUAL, ORDINARY = (tables()[name] for name in ("minor", "sexual", "ordinary"))
 ZERO_WIDTH, SOFT_HYPHEN, ACCENT = "\u200b", "\u00ad", "\u0301"
 LOOK_ALIKE = str.maketrans("aceiopsxy", "асеіорѕху")  # Cyrillic
 LEET = str.maketrans("aeost", "43057")
+MORE_LEET = str.maketrans("bgiszc", "891$2(")
+MASKED = str.maketrans("aeiou", "*****")
 
 
 def pairs():
@@ -58,23 +64,66 @@ def test_in_both_orders_whatever_stands_between(join):
         lambda term: ZERO_WIDTH.join(term),
         lambda term: SOFT_HYPHEN.join(term),
         lambda term: ACCENT.join(term),
+        lambda term: ("\u3164" * 9).join(term),
+        lambda term: "\U000e0041".join(term),
+        lambda term: "\x08".join(term),
+        lambda term: (" " * 12).join(term),
+        lambda term: " . . . . . ".join(term),
         lambda term: term.replace(" ", ""),
         lambda term: "".join(letter * 5 for letter in term),
         lambda term: term.translate(LEET),
+        lambda term: term.translate(MORE_LEET) if term.translate(MORE_LEET).strip("0123456789 ") else term,
+        lambda term: term.translate(MASKED) if len(term) > 3 else term,
         lambda term: term.translate(LOOK_ALIKE),
         lambda term: term.upper().translate(str.maketrans("ABEHKMOPCTX", "АВЕНКМОРСТХ")),
         lambda term: moved(term, 0xFF41),
         lambda term: moved(term, 0x1D41A),
         lambda term: moved(term, 0x24D0),
+        lambda term: moved(term, 0x1F170),
+        lambda term: moved(term, 0x1F1E6),
     ],
     ids=[
-        "upper case", "title case", "plural", "dots", "spaces", "spaced dashes", "zero width", "soft hyphens",
-        "accents", "written together", "long letters", "digits", "look-alikes", "capital look-alikes",
-        "full width", "bold", "circled",
+        "upper case", "title case", "plural", "dots", "spaces", "spaced dashes", "zero width",
+        "soft hyphens", "accents", "fillers", "tags", "control characters", "many spaces", "many marks",
+        "written together", "long letters", "digits", "more digits", "masked vowels", "look-alikes",
+        "capital look-alikes", "full width", "bold", "circled", "framed", "flags",
     ],
 )  # fmt: skip
 def test_disguises_change_nothing(change):
     assert missed(change) == []
+
+
+def test_every_look_alike_of_unicodes_table_is_read_as_its_letter():
+    table = {key.strip("\u200e"): [t["c"] for t in value] for key, value in confusables_data.items()}
+    letters = {
+        c: next((t for t in twins if t in tuple(ascii_letters)), "").lower() for c, twins in table.items()
+    }
+    twins = {c: letter for c, letter in letters.items() if letter and len(c) == 1 and not c.isascii()}
+    assert len(twins) > 1200
+    gone = set()
+    for c, letter in twins.items():
+        term = next((term for term in SEXUAL + MINOR if letter in term), None)
+        if term is not None:
+            other = MINOR[0] if term in SEXUAL else SEXUAL[0]
+            gone |= {
+                c
+                for k, x in enumerate(term)
+                if x == letter and not forbidden(f"{other}, {term[:k]}{c}{term[k + 1 :]}")
+            }
+    assert {f"U+{ord(c):04X}" for c in gone} == set()
+    assert {letter for letter in twins.values() if not any(letter in term for term in SEXUAL + MINOR)} <= {
+        "q"
+    }
+
+
+def test_a_picture_of_a_thing_is_a_word_for_it():
+    emoji = [c for c in map(chr, range(0x1F300, 0x1FB00)) if unicodedata.category(c) == "So"]
+    names = {c: unicodedata.name(c).lower().split() for c in emoji}
+    seen = [c for c in emoji if set(names[c]) & set(MINOR)]
+    assert len(seen) > 5
+    assert [names[c] for c in seen if not forbidden(f"{c} {SEXUAL[0]}")] == []
+    assert [names[c] for c in seen if forbidden(f"{c} at the beach")] == []
+    assert not forbidden(f"\N{NO ONE UNDER EIGHTEEN SYMBOL} {SEXUAL[0]}")
 
 
 @pytest.mark.parametrize("gap", ["-", " ", "*", "·"])
@@ -173,7 +222,11 @@ def test_folding_keeps_what_is_not_latin():
     assert fold("猫 🙂") == "猫 🙂"
 
 
-@pytest.mark.parametrize("text", ["a" * 10_000, "! " * 5_000, "1|i" * 3_333, SEXUAL[0] * 1_500], ids=range(4))
+@pytest.mark.parametrize(
+    "text",
+    ["a" * 10_000, "! " * 5_000, "1|i" * 3_333, SEXUAL[0] * 1_500, "*!1|" * 2_500, "e*s*" * 2_500],
+    ids=range(6),
+)
 def test_long_texts_are_read_in_a_moment(text):
     forbidden("")  # compiles the patterns
     start = time.perf_counter()

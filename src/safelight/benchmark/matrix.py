@@ -16,6 +16,7 @@ import torch
 
 from safelight.core.compose import compose
 from safelight.core.errors import Refused
+from safelight.core.method import needs
 from safelight.core.nouns import Cap
 from safelight.core.registry import get, load_all
 from safelight.diffusion import patch, tiny
@@ -75,11 +76,11 @@ class Column:
 def matrix(entries: Mapping[str, Mapping[str, object]] | None = None) -> list[Cell]:
     """Every method alone, then every pair, on every family.
 
-    entries: by method, the table that a policy would have for it; by default every method with its defaults.
+    entries: by method, the table that a policy would have for it; by default those of `steering`.
     Methods that apply a file get one that is made of the family's own tiny model.
     Raises AssertionError where a picture is not finite or a method changes nothing: that is neither.
     """
-    entries = entries or {name: {"use": name} for name in load_all("methods")}
+    entries = entries or {name: {"use": name} for name in steering()}
     chosen = [names for size in (1, 2) for names in combinations(entries, size)]
     models = {name: load(make()) for name, make in tiny.FAMILIES.items()}
     columns = [Column.of(name, model, GUIDANCE) for name, model in models.items()]
@@ -94,6 +95,12 @@ def matrix(entries: Mapping[str, Mapping[str, object]] | None = None) -> list[Ce
             for names in chosen
             for column in columns
         ]
+
+
+def steering() -> list[str]:
+    """The methods that reach into a model. Those that only read prompts or pictures work with every one."""
+    reach = {name: needs(method) - {Cap.PROMPT, Cap.IMAGE} for name, method in load_all("methods").items()}
+    return [name for name, caps in reach.items() if caps]
 
 
 def _files(model: Generator, folder: Path) -> dict[str, Mapping[str, object]]:

@@ -2,12 +2,12 @@
 
 A method is one final frozen dataclass in one file. Its fields are its configuration, with the paper's names;
 the hooks it overrides say what it needs from a generator. Hooks run in the order of the data: edit, prompt,
-rows, embed, start, active, term, report, image; within a hook, methods run in the order they were listed.
+views, rows, embed, start, active, term, report, image; within a hook, methods run in the order of the list.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -55,6 +55,11 @@ class Method:
         """Rewrites or judges the text."""
         return p, []
 
+    def views(self, p: Prompt) -> Sequence[str]:
+        """Other readings of the text that no method will change any more, for prompt checks to judge besides
+        it: the strictest outcome counts."""
+        return []
+
     def rows(self, p: Prompt) -> Mapping[str, str | Cond]:
         """Extra texts (or embeddings) to predict. Names are local to the instance, but for `uncond`: it
         replaces the empty text, and only one method may set it."""
@@ -94,6 +99,7 @@ class Method:
 IMPLIED: Mapping[str, Cap] = {
     "edit": Cap.WEIGHTS,
     "prompt": Cap.PROMPT,
+    "views": Cap.PROMPT,
     "rows": Cap.STEPS,
     "embed": Cap.EMBED,
     "term": Cap.STEPS,

@@ -35,11 +35,16 @@ def on_prompt(prompt: Prompt, bound: Bound) -> tuple[Prompt, list[Decision]]:
             return prompt, [*decisions, broken("prompt", "prompt", method.name, repr(error))]
         decisions += [*said, *([rule(written)] if written != prompt else [])]
         prompt = written
-    if not stopped(decisions):
-        for check in bound.checks:
-            if check.check.stage == "prompt":
-                decisions += judged(check, [prompt.text])
-    return prompt, decisions
+    checks = [check for check in bound.checks if check.check.stage == "prompt"]
+    if stopped(decisions) or not checks:
+        return prompt, decisions
+    texts = {prompt.text: None}  # in order, each once
+    for method in bound.methods:
+        try:
+            texts |= dict.fromkeys(method.views(prompt))
+        except Exception as error:
+            return prompt, [*decisions, broken("prompt", "views", method.name, repr(error))]
+    return prompt, [*decisions, *(said for check in checks for said in judged(check, list(texts)))]
 
 
 def on_image(image: np.ndarray, prompt: Prompt, bound: Bound, ctx: Any) -> tuple[Any, list[Decision]]:

@@ -1,0 +1,1 @@
+"""Methods that read and rewrite the prompt before anything is encoded."""
