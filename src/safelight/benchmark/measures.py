@@ -12,8 +12,7 @@ from safelight.core.nouns import Score
 from safelight.core.ports import Judge
 from safelight.core.records import Sample, ScoreRow
 from safelight.diffusion.generator import Generator
-from safelight.metrics import Metric, Pictures, stack
-from safelight.metrics.fid import Fid
+from safelight.metrics import Distance, Metric, Pictures, stack
 from safelight.metrics.share import Share
 from safelight.miniature.truth import said
 from safelight.store.images import Images
@@ -81,7 +80,7 @@ class Measures:
     """All that a task wants to know of a run: figures of single pictures, and distances of whole sets."""
 
     single: tuple[Measure, ...]
-    sets: tuple[Fid, ...]
+    sets: tuple[Distance, ...]
 
     @property
     def hashes(self) -> Mapping[str, str]:
@@ -118,7 +117,7 @@ def measures(task: Task, generator: Generator, own: Mapping[str, Judge]) -> Meas
     """
     problems: list[str] = []
     single: list[Measure] = []
-    sets: list[Fid] = []
+    sets: list[Distance] = []
     for spec in task.judges:
         try:
             single.append(_share(spec, generator, own))
@@ -130,7 +129,7 @@ def measures(task: Task, generator: Generator, own: Mapping[str, Judge]) -> Meas
         except BadInput as error:
             problems.append(str(error))
             continue
-        if isinstance(metric, Fid):
+        if isinstance(metric, Distance):
             sets.append(metric)
             if task.reference is None:
                 problems.append(
