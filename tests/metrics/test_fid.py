@@ -95,7 +95,9 @@ def test_the_line_through_subsets_removes_the_bias_of_few_pictures():
             r"\(4 numbers\) and .* \(5 numbers\) do not compare",
         ),
         (
-            lambda: frechet(Moments.of(features(9, 4, 0), "clip"), Moments.of(features(9, 4, 1), "inception")),
+            lambda: frechet(
+                Moments.of(features(9, 4, 0), "clip"), Moments.of(features(9, 4, 1), "inception")
+            ),
             "features of clip .* and inception .* do not compare",
         ),
         (lambda: Fid(lambda x: x, "test").moments([]), "no picture"),

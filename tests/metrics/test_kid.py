@@ -8,7 +8,7 @@ import torch
 from torchmetrics.image.kid import KernelInceptionDistance, poly_mmd
 
 from safelight.core.errors import BadInput
-from safelight.metrics.kid import Kid, kid, mmd2
+from safelight.metrics.kid import Kid, mmd2, over_subsets
 
 
 def features(n: int, d: int, seed: int, shift: float = 0.0) -> np.ndarray:
@@ -42,7 +42,9 @@ def test_equal_to_torchmetrics_and_clean_fid_on_the_same_subsets():
     rng = np.random.default_rng(5)
     draws = [(rng.choice(300, 100, replace=False), rng.choice(280, 100, replace=False)) for _ in range(7)]
     theirs = [float(poly_mmd(torch.from_numpy(x[i]), torch.from_numpy(y[j]))) for i, j in draws]
-    assert kid(x, y, subsets=7, size=100, seed=5) == pytest.approx((np.mean(theirs), np.std(theirs)), rel=1e-6)
+    assert over_subsets(x, y, subsets=7, size=100, seed=5) == pytest.approx(
+        (np.mean(theirs), np.std(theirs)), rel=1e-6
+    )
     assert np.mean([by_clean_fid(x[i], y[j]) for i, j in draws]) == pytest.approx(np.mean(theirs), rel=1e-9)
 
 
@@ -52,7 +54,7 @@ def test_equal_to_torchmetrics_metric_where_a_subset_is_everything():
         theirs = KernelInceptionDistance(feature=torch.nn.Identity(), subsets=3, subset_size=60)
     theirs.update(torch.from_numpy(x), real=True)
     theirs.update(torch.from_numpy(y), real=False)
-    value, deviation = kid(x, y, subsets=3, size=60)
+    value, deviation = over_subsets(x, y, subsets=3, size=60)
     assert value == pytest.approx(float(theirs.compute()[0]), rel=1e-6)
     assert deviation == pytest.approx(0, abs=1e-12)
 
@@ -87,8 +89,11 @@ def test_all_pictures_up_to_a_thousand_then_subsets():
         (lambda: mmd2(np.ones((1, 4)), np.ones((5, 4))), "at least 2 pictures on each side, got 1 and 5"),
         (lambda: mmd2(np.ones((0, 4)), np.ones((5, 4))), "no picture"),
         (lambda: mmd2(np.ones((3, 4)), np.full((5, 4), np.nan)), "5 of 5 pictures have NaN"),
-        (lambda: mmd2(np.ones((3, 4)), np.ones((3, 5))), "features of 4 and of 5 numbers.*different extractors"),
-        (lambda: kid(np.ones((30, 4)), np.ones((50, 4)), size=40), "subsets of 40 .* got 30 and 50"),
+        (
+            lambda: mmd2(np.ones((3, 4)), np.ones((3, 5))),
+            "features of 4 and of 5 numbers.*different extractors",
+        ),
+        (lambda: over_subsets(np.ones((30, 4)), np.ones((50, 4)), size=40), "subsets of 40 .* got 30 and 50"),
     ],
 )
 def test_bad_input_is_named(call, words: str):

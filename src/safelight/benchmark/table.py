@@ -70,9 +70,7 @@ class Table:
         return asdict(self)
 
 
-def table(
-    store: Store, task: Task, runs: Mapping[str, str], n: int, sets: Sequence[Distance] = ()
-) -> Table:
+def table(store: Store, task: Task, runs: Mapping[str, str], n: int, sets: Sequence[Distance] = ()) -> Table:
     """Figures of the first n pictures of each run, recomputed from the stored scores.
 
     runs: policy -> run, the unguarded model first. sets: distances to compute from the stored pictures.

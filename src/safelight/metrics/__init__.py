@@ -7,7 +7,7 @@ labels or embeddings to figures.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -128,6 +128,23 @@ def comparable(a: Float[np.ndarray, "_ d"], b: Float[np.ndarray, "_ e"]) -> None
     """Raises BadInput for features that no one extractor can have given."""
     if a.shape[1] != b.shape[1]:
         raise BadInput(
-            f"features of {a.shape[1]} and of {b.shape[1]} numbers come from different extractors: measure both "
-            "sets with one"
+            f"features of {a.shape[1]} and of {b.shape[1]} numbers come from different extractors: measure "
+            "both sets with one"
         )
+
+
+def one_hot(
+    labels: Sequence[str | None], prompts: Sequence[Hashable], values: Sequence[str]
+) -> tuple[Float64[np.ndarray, "n m"], list[Hashable], int]:
+    """A row for each picture with a label, with 1 at its value; the pictures' prompts; the number without."""
+    if len(values) < 2 or len(set(values)) < len(values):
+        raise BadInput(f"an attribute needs at least two different values, got {', '.join(values) or 'none'}")
+    if len(labels) != len(prompts):
+        raise BadInput(f"every label needs its prompt, got {len(labels)} labels and {len(prompts)} prompts")
+    if strange := {label for label in labels if label is not None} - set(values):
+        raise UnknownName("value", min(strange), values)
+    place = {value: i for i, value in enumerate(values)}
+    kept = [
+        (place[label], prompt) for label, prompt in zip(labels, prompts, strict=True) if label is not None
+    ]
+    return np.eye(len(values))[[i for i, _ in kept]], [prompt for _, prompt in kept], len(labels) - len(kept)

@@ -46,7 +46,7 @@ def _within(x: Float[np.ndarray, "n d"]) -> float:
     return float((k.sum() - np.trace(k)) / (n * (n - 1)))
 
 
-def kid(
+def over_subsets(
     x: Float[np.ndarray, "n d"],
     y: Float[np.ndarray, "m _"],
     subsets: int = SUBSETS,
@@ -60,7 +60,8 @@ def kid(
     """
     if min(len(x), len(y)) < size:
         raise BadInput(
-            f"subsets of {size} need as many pictures on each side, got {len(x)} and {len(y)}: take a smaller size"
+            f"subsets of {size} need as many pictures on each side, got {len(x)} and {len(y)}: take a smaller "
+            "size"
         )
     rng = np.random.default_rng(seed)
     found = [
@@ -72,7 +73,7 @@ def kid(
 
 @dataclass(frozen=True)
 class Kid:
-    """KID of a run's pictures: over all of them at once, or over 100 subsets where they are more than 1,000."""
+    """KID of a run's pictures: of all at once up to 1,000, over 100 subsets where there are more."""
 
     name: ClassVar[str] = "kid"
     versions: ClassVar[tuple[str, ...]] = ("miniature-oracle-1",)
@@ -98,6 +99,6 @@ class Kid:
             yield self.name, Figure(mmd2(reference, x), None, None, n, n, "unbiased, all pictures")
         else:
             size = min(SIZE, n, len(reference))
-            value, deviation = kid(reference, x, size=size)
+            value, deviation = over_subsets(reference, x, size=size)
             how = f"{SUBSETS} subsets of {size}, deviation {deviation:.2g}"
             yield self.name, Figure(value, None, None, n, n, how, 0)
