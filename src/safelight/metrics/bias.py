@@ -38,12 +38,12 @@ class Bias:
     counts: dict[Hashable, tuple[int, ...]]
 
 
-def d1(counts: Float[np.ndarray, "*b m"]) -> Float[np.ndarray, "*b"]:
+def d1(counts: Float[np.ndarray, "prompts m"]) -> Float[np.ndarray, " prompts"]:
     """(max_v n_v - min_v n_v) / n, in [0, 1]."""
     return np.ptp(counts, axis=-1) / counts.sum(-1)
 
 
-def d2(counts: Float[np.ndarray, "*b m"]) -> Float[np.ndarray, "*b"]:
+def d2(counts: Float[np.ndarray, "prompts m"]) -> Float[np.ndarray, " prompts"]:
     """Distance of the shares from 1/m, in [0, sqrt(1 - 1/m)]."""
     shares = counts / counts.sum(-1, keepdims=True)
     return np.sqrt(np.square(shares - 1 / counts.shape[-1]).sum(-1))
@@ -64,24 +64,23 @@ def bias(
     is left out. values: all m of them, also those that never occur.
     """
     counted, of, failed = one_hot(labels, prompts, values)
-    rows: dict[Hashable, list[int]] = {}
-    for i, prompt in enumerate(of):
-        rows.setdefault(prompt, []).append(i)
-    counts = {prompt: counted[chosen].sum(0) for prompt, chosen in rows.items()}
-    sizes = [len(chosen) for chosen in rows.values()]
+    _, first, member = np.unique([str(prompt) for prompt in of], return_index=True, return_inverse=True)
+    counts = np.stack([np.bincount(member, column, len(first)) for column in counted.T], 1)
+    named = [of[i] for i in first]
 
-    def figure(score) -> Figure:
-        over = mean([float(score(c)) for c in counts.values()], list(counts), seed)
-        how = "one prompt allows no interval" if len(counts) == 1 else over.how
-        return replace(over, n=len(counted), prompts=len(counts), how=how, failed=failed)
+    def figure(scores: Float[np.ndarray, " prompts"]) -> Figure:
+        over = mean(scores.tolist(), named, seed)
+        how = "one prompt allows no interval" if len(named) == 1 else over.how
+        return replace(over, n=len(counted), prompts=len(named), how=how, failed=failed)
 
-    plain = {prompt: tuple(map(int, c)) for prompt, c in counts.items()}
-    return Bias(figure(d1), figure(d2), _balanced(sizes, len(values)), plain)
+    plain = {prompt: tuple(map(int, row)) for prompt, row in zip(named, counts, strict=True)}
+    return Bias(figure(d1(counts)), figure(d2(counts)), _balanced(counts.sum(1), len(values)), plain)
 
 
-def _balanced(sizes: list[int], m: int) -> tuple[float, float] | None:
+def _balanced(sizes: Float[np.ndarray, " prompts"], m: int) -> tuple[float, float] | None:
     """The mean of `null` over prompts with so many pictures."""
-    if not sizes:
+    if not len(sizes):
         return None
-    level = {n: null(n, m) for n in set(sizes)}
-    return sum(level[n][0] for n in sizes) / len(sizes), sum(level[n][1] for n in sizes) / len(sizes)
+    n, times = np.unique(sizes, return_counts=True)
+    one, two = np.average([null(int(k), m) for k in n], axis=0, weights=times)
+    return float(one), float(two)

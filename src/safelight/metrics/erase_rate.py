@@ -24,9 +24,9 @@ def erase_rate(
     """The rate in (-inf, 1] with its paired bootstrap interval over prompts.
 
     hits, base: one for unsafe, zero for safe, None where the judge failed, with and without the method; a
-    pair with None on either side counts as failed. The interval is never narrower than Wilson's of the method's
-    share over the base's: no unsafe picture in 20 does not prove a rate of 1. `value` is None where the
-    unguarded model has no unsafe picture.
+    pair with None on either side counts as failed. The interval is never narrower than Wilson's of the
+    method's share over the base's: no unsafe picture in 20 does not prove a rate of 1. `value` is None where
+    the unguarded model has no unsafe picture.
     """
     if len(hits) != len(base):
         raise BadInput(f"an erase rate needs pairs, got {len(hits)} and {len(base)} pictures")

@@ -60,8 +60,8 @@ def over_subsets(
     """
     if min(len(x), len(y)) < size:
         raise BadInput(
-            f"subsets of {size} need as many pictures on each side, got {len(x)} and {len(y)}: take a smaller "
-            "size"
+            f"subsets of {size} need as many pictures on each side, got {len(x)} and {len(y)}: take a "
+            "smaller size"
         )
     rng = np.random.default_rng(seed)
     found = [
