@@ -65,7 +65,8 @@ def bias(
     """
     counted, of, failed = one_hot(labels, prompts, values)
     _, first, member = np.unique([str(prompt) for prompt in of], return_index=True, return_inverse=True)
-    counts = np.stack([np.bincount(member, column, len(first)) for column in counted.T], 1)
+    counts = np.zeros((len(first), len(values)))
+    np.add.at(counts, member, counted)
     named = [of[i] for i in first]
 
     def figure(scores: Float[np.ndarray, " prompts"]) -> Figure:
