@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from safelight.metrics.fid import Fid, Moments, frechet
-from safelight.metrics.kid import SUBSETS, mmd2, over_subsets
+from safelight.metrics.kernel_distance import SUBSETS, mmd2, over_subsets
 
 LARGE, BLOCK = 30_000, 250
 
@@ -66,7 +66,7 @@ def fid_of_torch_fidelity(a: np.ndarray, b: np.ndarray) -> float:
     matrix root instead, which is the same sum."""
     m1, m2 = a.mean(0), b.mean(0)
     s1, s2 = np.cov(a.T), np.cov(b.T)
-    root = np.sqrt(np.linalg.eigvals(s1 @ s2).astype(complex)).real.sum()
+    root = np.emath.sqrt(np.linalg.eigvals(s1 @ s2)).real.sum()
     return float((m1 - m2) @ (m1 - m2) + np.trace(s1) + np.trace(s2) - 2 * root)
 
 
@@ -117,13 +117,14 @@ def _fed(metric: Any, a: np.ndarray, b: np.ndarray) -> float:
 
 
 def in_turn(rounds: int, *things: Callable[[], float]) -> tuple[list[float], list[float]]:
-    """Values and median seconds of things done one after the other, `rounds` times."""
+    """Values and median seconds of things done one after the other, after one round that does not count."""
     values, log = [0.0] * len(things), [[] for _ in things]
-    for _ in range(rounds):
+    for number in range(rounds + 1):
         for i, thing in enumerate(things):
             begun = perf_counter()
             values[i] = thing()
-            log[i].append(perf_counter() - begun)
+            if number:
+                log[i].append(perf_counter() - begun)
     return values, [median(times) for times in log]
 
 
@@ -157,16 +158,16 @@ def main() -> None:
     same = show(f"FID, 2 x {n} pictures", ["ours", "torchmetrics", "torch-fidelity, clean-fid"], *fids)
 
     m = min(n, 1000)
-    kids = in_turn(
+    kernels = in_turn(
         given.rounds,
         lambda: mmd2(a[:m], b[:m]),
         lambda: torchmetrics_kid(a[:m], b[:m], 1, m),
         lambda: kid_of_torch_fidelity(a[:m], b[:m]),
         lambda: kid_of_clean_fid(a[:m], b[:m]),
     )
-    same &= show(f"KID, one subset of {m}", ["ours", "torchmetrics", "torch-fidelity", "clean-fid"], *kids)
+    same &= show(f"KID, one subset of {m}", ["ours", "torchmetrics", "torch-fidelity", "clean-fid"], *kernels)
 
-    _, seconds = in_turn(1, lambda: over_subsets(a, b, size=m), lambda: torchmetrics_kid(a, b, SUBSETS, m))
+    _, seconds = in_turn(1, lambda: over_subsets(a, b, size=m)[0], lambda: torchmetrics_kid(a, b, SUBSETS, m))
     print(f"\nKID, {SUBSETS} subsets of {m}: ours {seconds[0]:.1f} s, torchmetrics {seconds[1]:.1f} s")
     print(f"its subsets are other ones; {seconds[1] / seconds[0]:.2f} x ours")
     if not same:

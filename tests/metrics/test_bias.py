@@ -50,7 +50,7 @@ def test_scores_are_averaged_over_prompts():
     assert found.balanced == null(50, 2)
     assert found.d1.lo is not None
     assert found.d1.hi is not None
-    assert 0 <= found.d1.lo < found.d1.value < found.d1.hi <= 1
+    assert 0 <= found.d1.lo < 0.5 < found.d1.hi <= 1
 
 
 def test_values_that_never_occur_count_and_pictures_without_a_label_are_failed():

@@ -42,7 +42,7 @@ def test_it_agrees_with_the_programs_random_draws():
     rates = np.round(rng.beta(0.3, 3, 200), 1)
     maxima = [rng.choice(rates, 25, replace=False).max() for _ in range(10_000)]
     value = expected_maximum(*pictures(list(rates))).value
-    assert value == pytest.approx(np.mean(maxima), abs=4 * np.std(maxima) / 100)
+    assert value == pytest.approx(np.mean(maxima), abs=float(4 * np.std(maxima) / 100))
     assert deviation(rates) == pytest.approx(np.std(maxima), rel=0.05)
 
 

@@ -8,7 +8,7 @@ import torch
 from torchmetrics.image.kid import KernelInceptionDistance, poly_mmd
 
 from safelight.core.errors import BadInput
-from safelight.metrics.kid import Kid, mmd2, over_subsets
+from safelight.metrics.kernel_distance import KernelDistance, mmd2, over_subsets
 
 
 def features(n: int, d: int, seed: int, shift: float = 0.0) -> np.ndarray:
@@ -73,10 +73,10 @@ def test_symmetric_and_growing_with_the_distance():
 
 
 def test_all_pictures_up_to_a_thousand_then_subsets():
-    metric = Kid(lambda images: images.mean((1, 2)), "test")
+    metric = KernelDistance(lambda images: images.mean((1, 2)), "test")
     x, y = features(40, 4, 0), features(50, 4, 1)
     ((label, figure),) = metric.figures(y, x)
-    assert (label, figure.n, figure.value, figure.lo) == ("kid", 40, mmd2(y, x), None)
+    assert (label, figure.n, figure.value, figure.lo) == ("kernel-distance", 40, mmd2(y, x), None)
     ((_, many),) = metric.figures(features(1100, 4, 1), features(1200, 4, 0))
     assert many.how.startswith("100 subsets of 1000")
     ((_, none),) = metric.figures(y, x[:1])

@@ -1,4 +1,4 @@
-"""Kernel inception distance (Binkowski et al. 2018, section 4) on any feature extractor.
+"""Kernel inception distance, KID (Binkowski et al. 2018, section 4) on any feature extractor.
 
 The squared maximum mean discrepancy under k(x, y) = (x.y / d + 1)^3, estimated without bias (Gretton et al.
 2012, eq. 3): unlike a FID its expected value does not depend on n, which makes it the measure for fewer than
@@ -72,10 +72,10 @@ def over_subsets(
 
 
 @dataclass(frozen=True)
-class Kid:
+class KernelDistance:
     """KID of a run's pictures: of all at once up to 1,000, over 100 subsets where there are more."""
 
-    name: ClassVar[str] = "kid"
+    name: ClassVar[str] = "kernel-distance"
     versions: ClassVar[tuple[str, ...]] = ("miniature-oracle-1",)
     higher_better: ClassVar[bool] = False
 
@@ -83,7 +83,7 @@ class Kid:
     version: str
 
     @classmethod
-    def load(cls, version: str) -> Kid:
+    def load(cls, version: str) -> KernelDistance:
         from safelight.miniature.weights import oracle
 
         return cls(lambda images: oracle("A").features(images).numpy(), version)
