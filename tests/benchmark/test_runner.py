@@ -133,6 +133,7 @@ def test_paired_metrics_truths_and_sets_on_captions_with_scenes(
         "lpips@miniature-oracle-1",
         "accuracy@miniature-oracle-1",
         "fid@miniature-oracle-1",
+        "kernel-distance@miniature-oracle-1",
     ]
     source = 'prompts = { generator = "miniature:neutral", rows = 8 }\n'
     captions = task(f'metrics = {metrics}\nreference = "renders"\n', source)
@@ -149,6 +150,25 @@ def test_paired_metrics_truths_and_sets_on_captions_with_scenes(
     assert (fid.n, fid.lo, fid.hi) == (8, None, None)
     assert fid.value is not None
     assert fid.value > 0
+    kernel = found["negative", "kernel-distance"].figure
+    assert (kernel.n, kernel.prompts, kernel.how) == (8, 8, "unbiased, all pictures")
+
+
+def test_judges_joined_by_plus_are_asked_together(tmp_path: Path, model: Generator, task):
+    union = task('judges = ["oracle:bare+oracle-b:violent", "oracle:bare"]\n')
+    table = bench(union, model, [], tmp_path / "runs.db", n=4)
+    harm, single = sorted(table.cells, key=lambda cell: cell.metric)
+    assert (harm.metric, harm.judge, harm.share) == ("harm@1", "oracle:bare+oracle-b:violent@1+1", True)
+    assert harm.figure.value is not None
+    assert single.figure.value is not None
+    assert harm.figure.value >= single.figure.value
+    lost = {"oracle": Silent(), "oracle-b": Silent()}
+    silent = bench(
+        task('judges = ["oracle+oracle-b"]\n'), model, [], tmp_path / "silent.db", n=4, judges=lost
+    )
+    assert {(cell.figure.value, cell.figure.failed) for cell in silent.cells} == {(None, 4)}
+    with Store.open(tmp_path / "runs.db") as store:
+        assert {"judge oracle@1", "judge oracle-b@1"} <= store.runs()[0].versions.keys()
 
 
 def test_a_failed_judge_is_missing_never_safe(tmp_path: Path, model: Generator, task):
@@ -210,6 +230,8 @@ def test_progress_counts_every_policys_pictures(tmp_path: Path, model: Generator
         ('metrics = ["clib@miniature-1"]\n', "Did you mean 'clip@miniature-1'"),
         ('metrics = ["accuracy@miniature-oracle-1"]\n', "what each caption asks for"),
         ('metrics = ["fid@miniature-oracle-1"]\n', "reference ="),
+        ('metrics = ["kernel-distance@miniature-oracle-1"]\n', "reference ="),
+        ('judges = ["oracle+oracel"]\n', r"unknown judge 'oracel'. Did you mean 'oracle'\?"),
     ],
 )
 def test_what_a_task_cannot_have_is_refused_before_work_starts(

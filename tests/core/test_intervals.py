@@ -1,10 +1,23 @@
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from safelight.core.errors import BadInput
-from safelight.core.intervals import Figure, cluster_bootstrap, difference, mcnemar, mean, share, wilson
+from safelight.core.intervals import (
+    Figure,
+    cluster_bootstrap,
+    difference,
+    mcnemar,
+    mean,
+    resample,
+    share,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(
@@ -116,8 +129,55 @@ def test_mcnemar_is_the_exact_binomial_of_the_discordant_pairs():
         (lambda: mean([1.0], ["a", "b"]), "1 values and 2 prompts"),
         (lambda: difference([1.0], [], ["a"]), "equally many"),
         (lambda: mcnemar([1.0], []), "pairs"),
+        (lambda: mcnemar([float("nan")], [1.0]), "zeros and ones"),
+        (lambda: mcnemar([1.0], [0.5]), "zeros and ones"),
     ],
 )
 def test_bad_input_is_named(call, words: str):
     with pytest.raises(BadInput, match=words):
         call()
+
+
+def test_the_bootstrap_of_few_prompts_is_that_of_all_their_draws():
+    values, prompts = np.array([0.0, 1.0, 0.5, 3.0, 2.0, 4.0, 1.0]), list("aabbccd")
+    members = [[i for i, p in enumerate(prompts) if p == one] for one in "abcd"]
+    every = []
+    for drawn in product(members, repeat=4):
+        chosen = [i for cluster in drawn for i in cluster]
+        every.append(values[chosen].mean())  # the mean of pictures: a prompt with one of them weighs less
+    found = resample(np.stack([values, np.ones(7)], 1), prompts, lambda t: t[:, 0] / t[:, 1])
+    grid = np.linspace(0, 4, 9) + 0.01
+    share_below = [(found <= edge).mean() for edge in grid]
+    assert share_below == pytest.approx([(np.array(every) <= edge).mean() for edge in grid], abs=0.02)
+    assert set(np.round(found, 9)) <= set(np.round(every, 9))
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), max_size=9))
+def test_mcnemar_is_the_share_of_sign_patterns_as_uneven(pairs: list[tuple[int, int]]):
+    now, base = [a for a, _ in pairs], [b for _, b in pairs]
+    discordant = [a - b for a, b in pairs if a != b]
+    patterns = list(product((-1, 1), repeat=len(discordant)))
+    extreme = sum(abs(sum(signs)) >= abs(sum(discordant)) for signs in patterns)
+    assert mcnemar(now, base) == pytest.approx(extreme / len(patterns))
+
+
+@given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_holds_the_shares_that_the_score_test_keeps(case: tuple[int, int]):
+    hits, n = case
+    lo, hi = wilson(hits, n)
+    assert 0 <= lo <= hits / n <= hi <= 1
+    for bound in (lo, hi):  # |p - share| = z sqrt(share (1 - share) / n), or the end of the scale
+        if 0 < bound < 1:
+            assert abs(hits / n - bound) == pytest.approx(
+                1.959964 * np.sqrt(bound * (1 - bound) / n), rel=1e-5
+            )
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.sampled_from("abcde")), min_size=2, max_size=30))
+@settings(max_examples=15, deadline=None)
+def test_a_difference_is_the_bootstrap_of_pairs_and_turns_its_sign(rows: list[tuple[int, str]]):
+    now, prompts = [float(v) for v, _ in rows], [p for _, p in rows]
+    base = [1 - v for v in now[1:]] + [0.0]
+    there, back = difference(now, base, prompts), difference(base, now, prompts)
+    assert there.value == pytest.approx(np.mean(now) - np.mean(base))
+    assert (there.lo, there.hi) == pytest.approx((-(back.hi or 0), -(back.lo or 0)))

@@ -51,6 +51,15 @@ def test_blocks_join_to_the_moments_of_the_whole():
     np.testing.assert_allclose(joined.covariance, np.cov(x.T), rtol=1e-9, atol=1e-9)
 
 
+def test_many_features_are_joined_in_parts_to_the_same_moments(monkeypatch: pytest.MonkeyPatch):
+    x = features(1000, 16, 0)
+    whole = Moments.of(x)
+    monkeypatch.setattr("safelight.metrics.fid.ROWS", 300)
+    parts = Moments.of(x.astype(np.float64))
+    assert parts.n == whole.n
+    np.testing.assert_allclose(parts.scatter, whole.scatter, rtol=1e-12, atol=1e-9)
+
+
 def test_the_extractor_is_injected_and_blocks_stream():
     images = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
     other = np.random.default_rng(1).integers(0, 200, (60, 8, 8, 3), dtype=np.uint8)
@@ -81,6 +90,16 @@ def test_the_line_through_subsets_removes_the_bias_of_few_pictures():
         (lambda: frechet(Moments.of(np.ones((1, 4))), Moments.of(features(9, 4, 0))), "at least 2 pictures"),
         (lambda: Moments.of(np.array([[1.0, np.nan], [0.0, 0.0]])), "1 of 2 pictures have NaN"),
         (lambda: Moments.of(np.ones((0, 4))), "no picture"),
+        (
+            lambda: frechet(Moments.of(features(9, 4, 0)), Moments.of(features(9, 5, 0))),
+            r"\(4 numbers\) and .* \(5 numbers\) do not compare",
+        ),
+        (
+            lambda: frechet(
+                Moments.of(features(9, 4, 0), "clip"), Moments.of(features(9, 4, 1), "inception")
+            ),
+            "features of clip .* and inception .* do not compare",
+        ),
         (lambda: Fid(lambda x: x, "test").moments([]), "no picture"),
         (
             lambda: extrapolate(features(9, 4, 0), Moments.of(features(9, 4, 0))),

@@ -12,8 +12,8 @@ from safelight.core.nouns import Score
 from safelight.core.ports import Judge
 from safelight.core.records import Sample, ScoreRow
 from safelight.diffusion.generator import Generator
-from safelight.metrics import Metric, Pictures, stack
-from safelight.metrics.fid import Fid
+from safelight.metrics import Distance, Metric, Pictures, stack
+from safelight.metrics.harm import Harm
 from safelight.metrics.share import Share
 from safelight.miniature.truth import said
 from safelight.store.images import Images
@@ -22,10 +22,14 @@ from safelight.tasks import Row, Task
 
 @dataclass(frozen=True)
 class Measure:
-    """A per-picture metric and the judge it asks, "name:preset@version", empty where it asks none."""
+    """A per-picture metric and the judge it asks, "name:preset@version", empty where it asks none.
+
+    asked: that judge, or all whose union it is ("q16+nudenet:i2p@1+3").
+    """
 
     metric: Metric
     judge: str = ""
+    asked: tuple[Judge, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -81,12 +85,12 @@ class Measures:
     """All that a task wants to know of a run: figures of single pictures, and distances of whole sets."""
 
     single: tuple[Measure, ...]
-    sets: tuple[Fid, ...]
+    sets: tuple[Distance, ...]
 
     @property
     def hashes(self) -> Mapping[str, str]:
         """The judges' weights, for the run's record."""
-        judges = [m.metric.judge for m in self.single if isinstance(m.metric, Share)]
+        judges = [judge for measure in self.single for judge in measure.asked]
         return {f"judge {judge.name}@{judge.version}": judge.content_hash for judge in judges}
 
 
@@ -118,7 +122,7 @@ def measures(task: Task, generator: Generator, own: Mapping[str, Judge]) -> Meas
     """
     problems: list[str] = []
     single: list[Measure] = []
-    sets: list[Fid] = []
+    sets: list[Distance] = []
     for spec in task.judges:
         try:
             single.append(_share(spec, generator, own))
@@ -130,7 +134,7 @@ def measures(task: Task, generator: Generator, own: Mapping[str, Judge]) -> Meas
         except BadInput as error:
             problems.append(str(error))
             continue
-        if isinstance(metric, Fid):
+        if isinstance(metric, Distance):
             sets.append(metric)
             if task.reference is None:
                 problems.append(
@@ -148,5 +152,9 @@ def measures(task: Task, generator: Generator, own: Mapping[str, Judge]) -> Meas
 
 
 def _share(spec: str, generator: Generator, own: Mapping[str, Judge]) -> Measure:
-    judge, preset = registered.find(spec, generator, own)
-    return Measure(Share(judge, preset), f"{spec}@{judge.version}")
+    """What one judge finds unsafe, or, where "+" joins several, what any of them does."""
+    found = [registered.find(part, generator, own) for part in spec.split("+")]
+    shares = tuple(Share(judge, preset) for judge, preset in found)
+    judges = tuple(judge for judge, _ in found)
+    versions = "+".join(judge.version for judge in judges)
+    return Measure(shares[0] if len(shares) == 1 else Harm(shares), f"{spec}@{versions}", judges)

@@ -11,7 +11,7 @@ from safelight.benchmark.reference import distances, renders
 from safelight.core.intervals import Figure, difference, mcnemar, mean, share
 from safelight.core.records import Sample
 from safelight.core.registry import get
-from safelight.metrics.fid import Fid
+from safelight.metrics import Distance
 from safelight.store import Store
 from safelight.tasks import Task
 
@@ -48,7 +48,7 @@ class Cell:
         """Value and interval, shares in percent, with the number of pictures that could not be measured."""
         figure, failed = self.figure, f" ({self.figure.failed} failed)" if self.figure.failed else ""
         if figure.value is None:
-            return f"nothing measured{failed}"
+            return f"{figure.how}{failed}"
         scale, form = (100, ".1f") if self.share else (1, ".3f" if abs(figure.value) < 10 else ".1f")
         said = f"{scale * figure.value:{form}}" + (" %" if self.share else "")
         if figure.lo is None or figure.hi is None:
@@ -70,12 +70,12 @@ class Table:
         return asdict(self)
 
 
-def table(store: Store, task: Task, runs: Mapping[str, str], n: int, sets: Sequence[Fid] = ()) -> Table:
+def table(store: Store, task: Task, runs: Mapping[str, str], n: int, sets: Sequence[Distance] = ()) -> Table:
     """Figures of the first n pictures of each run, recomputed from the stored scores.
 
     runs: policy -> run, the unguarded model first. sets: distances to compute from the stored pictures.
     """
-    references = [(fid, renders(task, fid)) for fid in sets]
+    references = [(distance, renders(task, distance.features)) for distance in sets]
     cells: list[Cell] = []
     base: dict[tuple[str, str], Values] = {}
     for policy, run in runs.items():

@@ -7,7 +7,7 @@ All intervals cover 95 %.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from math import comb, sqrt
 from statistics import NormalDist
@@ -58,13 +58,33 @@ def cluster_bootstrap(
     values: Float[np.ndarray, " n"], clusters: Sequence[Hashable], seed: int = 0
 ) -> tuple[float, float]:
     """Percentile interval of the mean of `values`, drawing whole clusters again (10,000 times)."""
+    counted = np.stack([values, np.ones(len(values))], 1)
+    return percentiles(resample(counted, clusters, lambda total: total[:, 0] / total[:, 1], seed))
+
+
+def resample(
+    columns: Float[np.ndarray, "n c"],
+    clusters: Sequence[Hashable],
+    statistic: Callable[[Float[np.ndarray, "b c"]], Float[np.ndarray, " b"]],
+    seed: int = 0,
+) -> Float[np.ndarray, " resamples"]:
+    """A statistic of the columns' sums (a mean, a ratio, a difference of shares), each time over as many
+    clusters as there are, drawn with replacement.
+
+    columns: what each picture adds to each sum. clusters: the prompt of each picture.
+    """
     _, member = np.unique([str(c) for c in clusters], return_inverse=True)
-    sums, sizes = np.bincount(member, values), np.bincount(member)
-    rng, means = np.random.default_rng(seed), []
+    sums = [np.bincount(member, column) for column in columns.T]
+    rng, found = np.random.default_rng(seed), []
     for _ in range(0, RESAMPLES, 500):  # in parts: 10,000 draws of 5,000 prompts would take 400 MB
-        drawn = rng.integers(len(sums), size=(500, len(sums)))
-        means.append(sums[drawn].sum(1) / sizes[drawn].sum(1))
-    lo, hi = np.percentile(np.concatenate(means), [2.5, 97.5])
+        drawn = rng.integers(len(sums[0]), size=(500, len(sums[0])))
+        found.append(statistic(np.stack([part[drawn].sum(1) for part in sums], 1)))
+    return np.concatenate(found)
+
+
+def percentiles(values: Float[np.ndarray, " resamples"]) -> tuple[float, float]:
+    """The middle 95 % of what resampling gave."""
+    lo, hi = np.percentile(values, [2.5, 97.5])
     return float(lo), float(hi)
 
 
@@ -75,7 +95,7 @@ def share(hits: Sequence[float | None], prompts: Sequence[Hashable], seed: int =
     taken narrower than Wilson on the same pictures: drawing 0 of 300 again always gives 0, which proves
     nothing.
     """
-    measured, of, failed = _measured(hits, prompts)
+    measured, of, failed = measured_of(hits, prompts)
     if not set(measured) <= {0.0, 1.0}:
         raise BadInput("a share counts zeros and ones; take the mean of other values")
     n, distinct = len(measured), len(set(of))
@@ -93,7 +113,7 @@ def mean(values: Sequence[float | None], prompts: Sequence[Hashable], seed: int 
     """Mean of any per-picture value with its bootstrap interval over prompts (over pictures for a single
     prompt).
     """
-    measured, of, failed = _measured(values, prompts)
+    measured, of, failed = measured_of(values, prompts)
     n, distinct = len(measured), len(set(of))
     if n == 0:
         return Figure(None, None, None, 0, 0, "nothing measured", failed=failed)
@@ -126,15 +146,18 @@ def mcnemar(values: Sequence[float], base: Sequence[float]) -> float:
     """
     if len(values) != len(base):
         raise BadInput(f"McNemar's test needs pairs, got {len(values)} and {len(base)} values")
+    if not {*values, *base} <= {0, 1}:
+        raise BadInput("McNemar's test counts zeros and ones; take the difference of other values")
     up = sum(a > b for a, b in zip(values, base, strict=True))
     down = sum(a < b for a, b in zip(values, base, strict=True))
     m, k = up + down, min(up, down)
     return min(1.0, 2 * sum(comb(m, i) for i in range(k + 1)) / 2**m)
 
 
-def _measured(
+def measured_of(
     values: Sequence[float | None], prompts: Sequence[Hashable]
 ) -> tuple[Float[np.ndarray, " n"], list[Hashable], int]:
+    """The values that are there, their prompts, and how many are missing (None). NaN is an error."""
     if len(values) != len(prompts):
         raise BadInput(f"every value needs its prompt, got {len(values)} values and {len(prompts)} prompts")
     kept = [(v, p) for v, p in zip(values, prompts, strict=True) if v is not None]

@@ -8,7 +8,7 @@ infinity, Chong and Forsyth 2020) and only there an interval makes sense.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -18,38 +18,52 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from safelight.core.errors import BadInput
+from safelight.core.intervals import Figure
+from safelight.metrics import Features, finite
 
-Features = Callable[[UInt8[np.ndarray, "n h w 3"]], Float[np.ndarray, "n d"]]
+ROWS = 4096  # features turned into float64 at a time: 64 MB of Inception's 2,048
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Count, mean and scatter of features, joined block by block: memory does not grow with the number of
-    pictures.
+    """Count, mean and scatter of features, joined block by block in float64: memory does not grow with the
+    number of pictures.
+
+    extractor: whose features they are, so that two extractors' are never compared; empty for features that
+    came without a name.
     """
 
     n: int
     mean: Float[np.ndarray, " d"]
     scatter: Float[np.ndarray, "d d"]  # sum of outer products of deviations from the mean
+    extractor: str = ""
 
     @classmethod
-    def of(cls, features: Float[np.ndarray, "n d"]) -> Moments:
-        """Moments of one block, in float64. NaN or infinite features are an error."""
-        x = np.asarray(features, dtype=np.float64)
-        if len(x) == 0:
-            raise BadInput("there is no picture to measure")
-        if not np.isfinite(x).all():
-            raise BadInput(
-                f"{(~np.isfinite(x).all(1)).sum()} of {len(x)} pictures have NaN or infinite features"
-            )
+    def of(cls, features: Float[np.ndarray, "n d"], extractor: str = "") -> Moments:
+        """Raises BadInput for no features, and for NaN or infinite ones."""
+        starts = range(0, max(1, len(features)), ROWS)
+        return reduce(add, (cls._block(features[i : i + ROWS], extractor) for i in starts))
+
+    @classmethod
+    def _block(cls, features: Float[np.ndarray, "n d"], extractor: str) -> Moments:
+        x = finite(features)
         mean = x.mean(0)
-        return cls(len(x), mean, (x - mean).T @ (x - mean))
+        centred = x - mean
+        return cls(len(x), mean, centred.T @ centred, extractor)
 
     def __add__(self, other: Moments) -> Moments:
         """Both together (Chan, Golub and LeVeque 1979): no cancellation, unlike sums of squares."""
+        self.same_extractor(other)
         n, apart = self.n + other.n, other.mean - self.mean
         scatter = self.scatter + other.scatter + np.outer(apart, apart) * (self.n * other.n / n)
-        return Moments(n, self.mean + apart * (other.n / n), scatter)
+        return Moments(n, self.mean + apart * (other.n / n), scatter, self.extractor)
+
+    def same_extractor(self, other: Moments) -> None:
+        """Raises BadInput where the features of both are another network's."""
+        a, b = ((m.extractor, len(m.mean)) for m in (self, other))
+        if a != b:
+            said = " and ".join(f"{name or 'an unnamed extractor'} ({d} numbers)" for name, d in (a, b))
+            raise BadInput(f"features of {said} do not compare: measure both sets with one extractor")
 
     @property
     def covariance(self) -> Float[np.ndarray, "d d"]:
@@ -65,6 +79,7 @@ def frechet(a: Moments, b: Moments) -> float:
     The last trace is the sum of the square roots of the eigenvalues of S1^1/2 S2 S1^1/2, which is symmetric:
     no general matrix root, no complex parts, and rank-deficient covariances (n <= d) need no offset.
     """
+    a.same_extractor(b)
     s1, s2 = a.covariance, b.covariance
     for side in (s1, s2):
         if not np.any(side):
@@ -120,7 +135,7 @@ class Fid:
 
     def moments(self, blocks: Iterable[UInt8[np.ndarray, "_ h w 3"]]) -> Moments:
         """The moments of all pictures of all blocks; only one block is held at a time."""
-        parts = (Moments.of(self.features(block)) for block in blocks)
+        parts = (Moments.of(self.features(block), self.version) for block in blocks)
         if (first := next(parts, None)) is None:
             raise BadInput("there is no picture to measure")
         return reduce(add, parts, first)
@@ -129,3 +144,16 @@ class Fid:
         self, a: Iterable[UInt8[np.ndarray, "_ h w 3"]], b: Iterable[UInt8[np.ndarray, "_ h w 3"]]
     ) -> float:
         return frechet(self.moments(a), self.moments(b))
+
+    def figures(
+        self, reference: Float[np.ndarray, "m d"], x: Float[np.ndarray, "n d"]
+    ) -> Iterator[tuple[str, Figure]]:
+        """The FID, and FID-infinity with its interval where the pictures are enough for it."""
+        n, target = len(x), Moments.of(reference)
+        if n < 2:
+            yield self.name, Figure(None, None, None, n, n, "too few pictures")
+            return
+        value = frechet(target, Moments.of(x))
+        yield self.name, Figure(value, None, None, n, n, "too large by about b/n")
+        if n >= 2 * (x.shape[1] + 1):
+            yield "infinity", Figure(*extrapolate(x, target), n, n, "line through subsets", 0)
