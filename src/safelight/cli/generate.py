@@ -56,7 +56,7 @@ def generate(
     """
     from safelight.core.nouns import Prompt
     from safelight.guarded import Guarded, stream
-    from safelight.guarded.release import WITHHELD
+    from safelight.core.nouns import WITHHELD
     from safelight.store import Store
 
     finished: list[tuple[Guarded, Path | None]] = []
