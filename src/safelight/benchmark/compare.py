@@ -74,7 +74,7 @@ def flat(value: Any, name: str = "") -> dict[str, str]:
     if isinstance(value, list) and not all(isinstance(item, str) for item in value):
         value = {str(i): item for i, item in enumerate(value, 1)}
     if isinstance(value, list):
-        return {name: ", ".join(value)} if value else {}
+        return {name.removeprefix("."): ", ".join(value)} if value else {}
     if isinstance(value, dict):
         return {k: v for key, inner in value.items() for k, v in flat(inner, f"{name}.{key}").items()}
     return {name.removeprefix("."): value if isinstance(value, str) else canonical(value)}

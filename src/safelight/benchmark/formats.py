@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from safelight.benchmark.report import Report, Section
+from safelight.benchmark.report import Report
+from safelight.benchmark.section import Section
 from safelight.benchmark.table import Cell, grid, markdown
 from safelight.core.intervals import Figure
 from safelight.store import Store

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import floor, log10
 
 from safelight.core.intervals import Figure
 
-WIDTH, HEIGHT = 440, 300
-LEFT, RIGHT, TOP, BOTTOM = 50, 14, 14, 44
+WIDTH, HEIGHT = 440, 310
+LEFT, RIGHT, TOP, BOTTOM = 50, 14, 14, 54
 """The drawing and its margins, in its own units."""
 
 
@@ -56,8 +57,8 @@ class Plot:
                 point,
                 self.across(_value(point.x)),
                 self.up(_value(point.y)),
-                tuple(map(self.across, _ends(point.x))),
-                tuple(map(self.up, _ends(point.y))),
+                _both(self.across, _ends(point.x)),
+                _both(self.up, _ends(point.y)),
                 not any(self._better(other, point) for other in self.points),
             )
             for point in self.points
@@ -67,9 +68,7 @@ class Plot:
     def front(self) -> str:
         """The front as the points of a stepped line: between two policies nothing better was measured."""
         best = sorted((mark.x, mark.y) for mark in self.marks if mark.front)
-        steps = [
-            (x, y) for (x0, y0), (x1, _) in zip(best, best[1:], strict=False) for x, y in ((x0, y0), (x1, y0))
-        ]
+        steps = [(x, y) for (x0, y0), (x1, _) in pairwise(best) for x, y in ((x0, y0), (x1, y0))]
         return " ".join(f"{x:.1f},{y:.1f}" for x, y in [*steps, *best[-1:]])
 
     @property
@@ -106,6 +105,10 @@ class Plot:
         sign = 1 if self.higher else -1
         ours, theirs = ((sign * _value(p.x), -_value(p.y)) for p in (a, b))
         return ours != theirs and all(x >= y for x, y in zip(ours, theirs, strict=True))
+
+
+def _both(place: Callable[[float], float], ends: tuple[float, float]) -> tuple[float, float]:
+    return place(ends[0]), place(ends[1])
 
 
 def _value(figure: Figure) -> float:

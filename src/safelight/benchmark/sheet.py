@@ -66,7 +66,7 @@ def sheet(store: Store, group: Group, task: Task | None) -> Sheet:
 
     task: the texts of its prompts are shown where they are those that were drawn; else their hashes.
     """
-    chosen = np.unique(np.linspace(0, group.n - 1, TILES).round().astype(int))
+    chosen = sorted({round(j) for j in np.linspace(0, group.n - 1, TILES)})
     prompts = [_text(group.first.samples[j], task) for j in chosen]
     return Sheet(prompts, [_line(store, label, r, group.n, chosen) for label, r in group.runs.items()])
 

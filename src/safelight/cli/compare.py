@@ -28,7 +28,7 @@ def compare(run_a: str, run_b: str, *, db: str = "runs.db", json: Flag = False) 
     if json:
         return emit(made.json())
     names = [f"A: {made.a.policy}", f"B: {made.b.policy}"]
-    say(f"{made.task}, the first {made.n} pictures of each on the same noise")
+    say(f"{made.a.task}, the first {made.n} pictures of each on the same noise")
     show(["differs in", *names], [[axis, *(v or "-" for v in both)] for axis, both in made.axes.items()])
     print()
     show(

@@ -19,7 +19,7 @@ def report(
     out: Path | None = None,
     json: Flag = False,
 ) -> None:
-    """Write one page of all finished runs: tables, safety against fidelity, pictures, protocol, commands.
+    """Write one page of all finished runs: tables, plots, pictures, protocol, commands.
 
     The page stands alone: no script, nothing fetched. Unsafe pictures are blurred until they are clicked. The
     same database gives the same bytes.
@@ -41,9 +41,9 @@ def report(
 
     one_of("format", format, ENDINGS)
     out = out or Path(f"report{ENDINGS[format]}")
-    if format != "parquet":
-        writable(out)
     with opened(db) as store:
+        if format != "parquet":
+            writable(out)
         made = read(store, n)
         match format:
             case "html":
