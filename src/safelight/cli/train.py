@@ -33,7 +33,8 @@ def train(
         method: sdd, sdd-anchored, esd, ca or uce.
         model: miniature, a folder in diffusers layout, or a hub id owner/name.
         settings: A setting of the method or of its plan, key=value; give it again for more. Several values
-            of one are parted by ";". All that is not set is as published.
+            of one are parted by ";". All that is not set is as published. lora=8 trains a LoRA of that rank,
+            precision=bfloat16 takes forward passes in bfloat16.
         samples: A prompt to draw before, on the way and after; give it again for more.
         every: Steps between the pictures of samples; a quarter of all by default.
         out: The file, for the method weights (or uce-map) and for safelight export.

@@ -13,7 +13,6 @@ import torch
 
 from safelight.core.errors import BadInput
 from safelight.core.valid import one_of, whole
-from safelight.diffusion import patch
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.load import load
 from safelight.methods.embedding.uce_map import UCEMap
@@ -126,13 +125,13 @@ class _Session:
             return self._finish(record, artifact, plan.steps)
 
     def _learn(self, objective: Learned, plan: Plan, record: Record) -> Artifact:
-        every, prefix = self.every or -(-plan.steps // 4), patch.prefix(self.generator.backbone)
+        every = self.every or -(-plan.steps // 4)
 
         def on_row(row: Row) -> None:
             record.step(row)
             self.progress(objective.name, row.step, row.of, f"loss {row.values['loss']:.3g}")
             if row.step % every == 0 and row.step < row.of:
-                record.draw(row.step, values={prefix + k: v for k, v in objective.final().items()})
+                record.draw(row.step, shown=objective.shown)
                 self._show(record)
 
         folder = run_folder(self.path)

@@ -137,7 +137,7 @@ class ESD(Erasure):
     @property
     def settings(self) -> Mapping[str, Any]:
         how = {key: value for key, value in asdict(self.how).items() if key != "plan"}
-        own = {"concept": self._concepts, "recipe": self.recipe, "erase_from": self.erase_from}
+        own = {"concept": self._concepts, "recipe": self.recipe, "erase_from": self.erase_from, "lora": self.lora}
         steps = {
             "solver_steps": self.solver_steps,
             "batch_size": self.batch_size,

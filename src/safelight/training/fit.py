@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from safelight.core.errors import BadInput, SafelightError
-from safelight.core.valid import number, whole
+from safelight.core.valid import number, one_of, whole
 from safelight.store.files import sweep
-from safelight.training import checkpoint
+from safelight.training import checkpoint, precision
 from safelight.training.objective import Objective
 
 FILE = "checkpoint.safetensors"
@@ -27,9 +27,10 @@ FILE = "checkpoint.safetensors"
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast. The optimiser is AdamW at a constant rate; without decay it is Adam.
+    """How long, how fast and how exactly. The optimiser is AdamW at a constant rate; without decay it is Adam.
 
     steps: updates. lr: step size. clip: largest norm of all gradients together; None for no clipping.
+    precision: of forward passes, see `training.precision`.
     """
 
     steps: int
@@ -39,8 +40,10 @@ class Plan:
     weight_decay: float = 0.0
     clip: float | None = None
     seed: int = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self):
+        one_of("precision", self.precision, precision.PRECISIONS)
         whole("steps", self.steps, 1)
         whole("seed", self.seed, 0)
         if self.seed >= 2**32:
@@ -89,7 +92,8 @@ def fit(
         every: seconds between checkpoints; one is always made at the end. Does not change the result.
 
     Raises:
-        BadInput: the checkpoint is of another plan or objective, or a parameter is in half precision.
+        BadInput: the checkpoint is of another plan or objective, a parameter is in half precision, or the
+            device has no such precision.
         Damaged: the checkpoint is unreadable.
         Diverged: a loss or gradient is not finite.
     """
@@ -139,6 +143,8 @@ class _Run:
                     f"'{name}' is {parameter.dtype}: updates of size lr would be rounded away; "
                     "load the model with dtype='float32'"
                 )
+        self.device = next(iter(self.parameters.values())).device
+        precision.demand(plan.precision, self.device)
         self.optimiser = torch.optim.AdamW(
             self.parameters.values(),
             lr=plan.lr,
@@ -150,8 +156,9 @@ class _Run:
 
     def advance(self) -> dict[str, float]:
         """One update; returns its record. Changes nothing if it raises `Diverged`."""
-        batch = self.objective.batch(self.step, draw(self.plan.seed, self.step))
-        terms = self.objective.loss(batch)
+        with precision.forward(self.plan.precision, self.device):
+            batch = self.objective.batch(self.step, draw(self.plan.seed, self.step))
+            terms = self.objective.loss(batch)
         self._demand("loss", terms["loss"])
         self.optimiser.zero_grad(set_to_none=True)
         terms["loss"].backward()
