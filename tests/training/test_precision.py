@@ -67,7 +67,7 @@ def test_what_gains_nothing_or_does_not_exist_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     with (
         SDD(backbone(tiny.sd()), "rain", solver_steps=4) as sdd,
-        pytest.raises(BadInput, match="only emulates bfloat16.*precision='float32'"),
+        pytest.raises(BadInput, match=r"only emulates bfloat16.*precision='float32'"),
     ):
         fit(sdd, Plan(1, 1e-3, precision="bfloat16"), tmp_path)
     with pytest.raises(UnknownName, match="Did you mean 'bfloat16'"):

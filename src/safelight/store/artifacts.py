@@ -34,7 +34,7 @@ def tensor_hash(tensor: Tensor) -> str:
 
 
 def factors_of(name: str) -> tuple[str, str]:
-    """What A [r, in, ...] and B [out, r, ...] of a matrix's change B A are called in diffusers' LoRA files."""
+    """The names of A [r, in, ...] and B [out, r, ...] in diffusers' LoRA files, where B A changes `name`."""
     layer = name.removesuffix(".weight")
     return f"{layer}.lora_A.weight", f"{layer}.lora_B.weight"
 

@@ -65,7 +65,8 @@ def export(
     if lora is None and generator.folder is None:
         raise BadInput("a whole folder is made of a model's folder: name that, or a hub id")
     [artifact] = method.artifacts
-    before = {name: patch.tensors(generator.backbone)[name].detach().clone() for name in artifact.manifest.base}
+    held = patch.tensors(generator.backbone)
+    before = {name: held[name].detach().clone() for name in artifact.manifest.base}
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with method.edit(generator.backbone):
@@ -77,7 +78,6 @@ def export(
                 write_tensors(partial / LORA, artifact.tensors, {"format": "pt"})
                 found = Lora(rank, 0.0, ())
             else:
-                held = patch.tensors(generator.backbone)
                 changes = {n: held[n].detach().cpu().double() - w.cpu().double() for n, w in before.items()}
                 tensors, found = low_rank(changes, lora)
                 write_tensors(partial / LORA, tensors, {"format": "pt"})

@@ -20,13 +20,15 @@ from safelight.diffusion.generator import Generator
 from safelight.store import Store
 from safelight.store import artifacts as files
 from safelight.training.fit import Row, differences
+from safelight.training.processes import count
 
 NOISES = 4
 """Pictures of each sample prompt, on noise that stays the same."""
 
 
 def run_row(method: str, generator: Generator, settings: Mapping[str, Any], plan: Mapping[str, Any]) -> Run:
-    """The run of a training. Its id is that of what was asked for; device and threads are told beside it."""
+    """The run of a training. Its id is that of what was asked for; device, threads and processes are told
+    beside it."""
     asked = {
         "command": "train",
         "method": method,
@@ -34,7 +36,11 @@ def run_row(method: str, generator: Generator, settings: Mapping[str, Any], plan
         "settings": settings,
         "plan": plan,
     }
-    where = {"device": generator.backbone.device.type, "threads": torch.get_num_threads()}
+    where = {
+        "device": generator.backbone.device.type,
+        "threads": torch.get_num_threads(),
+        "processes": count(),
+    }
     row = run_of(asked | {"protocol": where | generator.backbone.inputs}, {})
     return replace(row, id=digest(asked)[:32])
 

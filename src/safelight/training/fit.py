@@ -27,7 +27,7 @@ FILE = "checkpoint.safetensors"
 
 @dataclass(frozen=True)
 class Plan:
-    """How long, how fast and how exactly. The optimiser is AdamW at a constant rate; without decay it is Adam.
+    """How long, how fast, how exactly. The optimiser is AdamW at a constant rate; without decay it is Adam.
 
     steps: updates. lr: step size. clip: largest norm of all gradients together; None for no clipping.
     precision: of forward passes, see `training.precision`.
@@ -81,6 +81,7 @@ def fit(
     folder: Path,
     on_row: Callable[[Row], None] = lambda row: None,
     every: float = 60.0,
+    writes: bool = True,
 ) -> None:
     """Trains the objective's parameters in place; goes on from `folder/checkpoint.safetensors` if it exists.
 
@@ -90,6 +91,7 @@ def fit(
             the last checkpoint come again, with the same values but the seconds. A step that a checkpoint
             holds was told before, so none is missed.
         every: seconds between checkpoints; one is always made at the end. Does not change the result.
+        writes: whether checkpoints are written; of several `processes` that train together by one only.
 
     Raises:
         BadInput: the checkpoint is of another plan or objective, a parameter is in half precision, or the
@@ -99,7 +101,8 @@ def fit(
     """
     run, path = _Run(objective, plan), folder / FILE
     folder.mkdir(parents=True, exist_ok=True)
-    sweep(folder)
+    if writes:
+        sweep(folder)
     if path.exists():
         run.load(path)
     saved = time.monotonic()
@@ -108,10 +111,11 @@ def fit(
         try:
             values = run.advance()
         except Diverged:
-            run.save(path)
+            if writes:
+                run.save(path)
             raise
         on_row(Row(run.step, plan.steps, values, time.perf_counter() - begun))
-        if time.monotonic() - saved >= every or run.step == plan.steps:
+        if writes and (time.monotonic() - saved >= every or run.step == plan.steps):
             run.save(path)
             saved = time.monotonic()
 
