@@ -66,7 +66,8 @@ def processes(case: str, out: Path, n: int, stop: int = 0) -> list[dict[str, Any
         except BaseException:
             traceback.print_exc()
             os._exit(1)
-    if any([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]):
+    codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]  # waits for every one
+    if any(codes):
         raise RuntimeError(f"a process of '{case}' failed")
     said = [out.with_suffix(f".{rank}") for rank in range(n)]
     meeting.unlink(missing_ok=True)
