@@ -27,7 +27,7 @@ bench: $(VENV)/.ok
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 # Every table of docs/measured.md: about two and a half hours; what out/measured.db holds is not made again.
-# One thread, because two round differently; only the last line measures time.
+# One thread, because two round differently.
 TASKS = body innocent explicit violence neutral
 POLICIES = negative-prompt sld-weak sld-medium sld-strong sld-max general sega sega-negative-prompt sld-negative-prompt
 ONE = OMP_NUM_THREADS=1 $(BIN)/safelight
@@ -35,7 +35,6 @@ measured: $(VENV)/.ok
 	$(ONE) miniature card --dtype bfloat16 --out docs/measured/card.md --doubtful docs/measured/doubtful.png
 	@mkdir -p out && for task in $(TASKS); do \
 	  $(ONE) bench $$task $(POLICIES:%=--policy %) --n 300 --dtype bfloat16 --out out/measured.db > docs/measured/$$task.md || exit 1; done
-	$(BIN)/python benchmarks/sampling.py > docs/measured/sampling.txt
 
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir out/site
