@@ -33,9 +33,10 @@ def test_python_runs(page, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("page", pages("toml"))
-def test_policies_compose_on_the_miniature(page):
+def test_policies_can_run_on_the_miniature(page):
     import safelight
 
+    model = safelight.load("miniature")
     for _, text in blocks(page, "toml"):
         assert tomllib.loads(text)["schema"] == 1
-        safelight.Policy.read(text)
+        assert safelight.Policy.read(text).bind(model).policy.name

@@ -13,7 +13,7 @@ from safelight.core.hard_stop import tables
 from safelight.core.method import Method
 from safelight.core.nouns import Decision, Outcome, Prompt
 from safelight.core.ports import Preset
-from safelight.guarded import generate, stream
+from safelight.guarded import generate, prepare
 from safelight.policies import Policy
 from tests.guarded.conftest import brightness
 
@@ -171,7 +171,7 @@ def test_ctrl_c_keeps_finished_blocks_and_says_so(tiny_model, store):
         if done > 3:  # in the middle of the second block of two
             raise KeyboardInterrupt
 
-    pictures, kept = stream("a cat", tiny_model, RESEARCH, n=6, store=store, progress=stop), []
+    pictures, kept = prepare("a cat", tiny_model, RESEARCH, n=6, progress=stop).pictures(store), []
     with pytest.raises(KeyboardInterrupt):
         kept.extend(pictures)
     [run] = store.runs()

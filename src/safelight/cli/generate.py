@@ -55,22 +55,22 @@ def generate(
         json: Print one JSON document.
     """
     from safelight.core.nouns import WITHHELD, Prompt
-    from safelight.guarded import Guarded, stream
+    from safelight.guarded import Guarded, prepare
     from safelight.store import Store
 
     finished: list[tuple[Guarded, Path | None]] = []
     stopped = False
-    with Store.open(out / "runs.db") as store, progress() as move:
-        pictures = stream(
+    with progress() as move:
+        request = prepare(
             [Prompt(prompt, negative) for prompt in prompts], in_dtype(model, dtype), policy, n, seed,
-            steps=steps, guidance=guidance, store=store,
-            progress=lambda done, total: move("pictures", done, total),
+            steps=steps, guidance=guidance, progress=lambda done, total: move("pictures", done, total),
         )  # fmt: skip
-        try:
-            for picture in pictures:
-                finished.append((picture, picture.save(out)))
-        except KeyboardInterrupt:
-            stopped = True
+        with Store.open(out / "runs.db") as store:
+            try:
+                for picture in request.pictures(store):
+                    finished.append((picture, picture.save(out)))
+            except KeyboardInterrupt:
+                stopped = True
     if json:
         emit([picture.as_dict() | {"file": path} for picture, path in finished])
     else:

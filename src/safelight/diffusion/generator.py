@@ -97,7 +97,10 @@ class Generator:
             raise BadInput(
                 f"one seed a prompt, as two lists of one length; got {prompts!r:.80} and {seeds!r:.80}"
             )
-        self._check(seeds, methods, sampling)
+        for seed in seeds:
+            if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+                raise BadInput(f"a seed must be a whole number from 0 to 2**63 - 1, got {seed!r}")
+        self.check(methods, sampling)
         asks = [_Ask.of(prompt, seed, methods, sampling) for prompt, seed in zip(prompts, seeds, strict=True)]
         if sampling.guidance == 1 and any(ask.prompt.negative for ask in asks):
             raise BadInput("guidance is 1: a negative text acts only above 1; raise guidance or leave it out")
@@ -117,10 +120,8 @@ class Generator:
         schedule = model.schedule(sampling.steps, sampling.height, sampling.width)
         return solver(sampling.solver, sampling.steps, model.scheduler, model.device, schedule)
 
-    def _check(self, seeds: Sequence[int], methods: Sequence[Method], sampling: Sampling) -> None:
-        for seed in seeds:
-            if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
-                raise BadInput(f"a seed must be a whole number from 0 to 2**63 - 1, got {seed!r}")
+    def check(self, methods: Sequence[Method], sampling: Sampling) -> None:
+        """What `run` raises about methods and settings, whatever the prompts."""
         self.backbone.latent_shape(sampling.height, sampling.width)
         if DTYPES[sampling.dtype] != self.backbone.dtype:
             raise BadInput(

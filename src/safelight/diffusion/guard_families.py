@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+import diffusers
 import torch
-from diffusers import (
-    StableDiffusionControlNetPipeline,
-    StableDiffusionImg2ImgPipeline,
-    StableDiffusionInpaintPipeline,
-    StableDiffusionPipeline,
-    StableDiffusionXLImg2ImgPipeline,
-    StableDiffusionXLInpaintPipeline,
-    StableDiffusionXLPipeline,
-)
 from torch import Tensor
 
 from safelight.core.errors import BadInput
@@ -32,8 +24,10 @@ class Family(Protocol):
         ...
 
     @property
-    def pipelines(self) -> tuple[type, ...]:
-        """The classes whose guidance is known to be u + s (p - u), on one batch of (uncond, prompt)."""
+    def pipelines(self) -> tuple[str, ...]:
+        """Diffusers classes whose guidance is known to be u + s (p - u), on one batch of (uncond, prompt);
+        by name, because to import them all takes seconds.
+        """
         ...
 
     def backbone(self, pipe: Any) -> Backbone: ...
@@ -60,10 +54,10 @@ class StableDiffusion:
 
     parts = sd.PARTS
     pipelines = (
-        StableDiffusionPipeline,
-        StableDiffusionImg2ImgPipeline,
-        StableDiffusionInpaintPipeline,
-        StableDiffusionControlNetPipeline,
+        "StableDiffusionPipeline",
+        "StableDiffusionImg2ImgPipeline",
+        "StableDiffusionInpaintPipeline",
+        "StableDiffusionControlNetPipeline",
     )
 
     def backbone(self, pipe: Any) -> Backbone:
@@ -90,9 +84,9 @@ class StableDiffusionXL:
 
     parts = sdxl.PARTS
     pipelines = (
-        StableDiffusionXLPipeline,
-        StableDiffusionXLImg2ImgPipeline,
-        StableDiffusionXLInpaintPipeline,
+        "StableDiffusionXLPipeline",
+        "StableDiffusionXLImg2ImgPipeline",
+        "StableDiffusionXLInpaintPipeline",
     )
 
     def backbone(self, pipe: Any) -> Backbone:
@@ -133,8 +127,9 @@ def family_of(pipe: Any) -> Family:
     Raises BadInput if there is none.
     """
     for family in FAMILIES:
-        for known in family.pipelines:
-            if isinstance(pipe, known) and type(pipe).__call__ is known.__call__:
+        for cls in type(pipe).__mro__:
+            known = cls.__name__ in family.pipelines and cls is getattr(diffusers, cls.__name__)
+            if known and type(pipe).__call__ is cls.__call__:
                 return family
-    known = ", ".join(cls.__name__ for family in FAMILIES for cls in family.pipelines)
+    known = ", ".join(name for family in FAMILIES for name in family.pipelines)
     raise BadInput(f"{type(pipe).__name__} cannot be guarded: its guidance is not known; known: {known}")

@@ -2,6 +2,6 @@
 
 from safelight.guarded.live import Live, guard
 from safelight.guarded.release import Guarded, Result
-from safelight.guarded.request import generate, stream
+from safelight.guarded.request import Request, generate, prepare
 
-__all__ = ["Guarded", "Live", "Result", "generate", "guard", "stream"]
+__all__ = ["Guarded", "Live", "Request", "Result", "generate", "guard", "prepare"]

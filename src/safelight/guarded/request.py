@@ -62,14 +62,13 @@ def generate(
         BadInput, UnknownName: something named or given is unusable.
         Refused: the policy cannot run on this model; every reason at once.
     """
-    asked = stream(
-        prompts, model, policy, n, seed,
-        steps=steps, guidance=guidance, store=store, judges=judges, progress=progress,
-    )  # fmt: skip
-    return Result(list(asked))
+    request = prepare(
+        prompts, model, policy, n, seed, steps=steps, guidance=guidance, judges=judges, progress=progress
+    )
+    return Result(list(request.pictures(store)))
 
 
-def stream(
+def prepare(
     prompts: Prompts,
     model: str | Path | Any = "miniature",
     policy: str | Path | Policy = "general",
@@ -78,13 +77,11 @@ def stream(
     *,
     steps: int | None = None,
     guidance: float | None = None,
-    store: Store | None = None,
     judges: Mapping[str, Judge] | None = None,
     progress: Progress = quiet,
-) -> Iterator[Guarded]:
-    """The pictures of `generate`, each as soon as its block is on record: an interrupted caller keeps them.
-
-    Arguments and errors as of `generate`; everything is checked before the first picture is asked for.
+) -> Request:
+    """`generate` in two parts: here everything is checked, with its arguments and errors; nothing is drawn
+    or written before the request's `pictures` are asked for.
     """
     wanted = prompts_of(prompts)
     whole("n", n, 1)
@@ -96,24 +93,27 @@ def stream(
         generator.sampling, **{key: value for key, value in given.items() if value is not None}
     )
     bound = policy.bind(generator, judges)
-    return _Request(wanted, generator, bound, n, seed, sampling, store, progress).pictures()
+    generator.check(bound.methods, sampling)
+    return Request(wanted, generator, bound, n, seed, sampling, progress)
 
 
 @dataclass(frozen=True)
-class _Request:
+class Request:
+    """Prompts, model and policy that are known to fit each other. Made by `prepare`."""
+
     prompts: Sequence[Prompt]
     generator: Generator
     bound: Bound
     n: int
     seed: int
     sampling: Sampling
-    store: Store | None
     progress: Progress
 
-    def pictures(self) -> Iterator[Guarded]:
+    def pictures(self, store: Store | None = None) -> Iterator[Guarded]:
+        """Each picture as soon as its block is on record: an interrupted caller keeps them."""
         run, total = uuid4().hex, len(self.prompts) * self.n
         asked = list(asks(run, self.prompts, self.n, self.seed, self.bound))
-        record = Record(self.store, self._row(run, asked)) if self.store is not None else None
+        record = Record(store, self._row(run, asked)) if store is not None else None
         status = "failed"
         try:
             for block, a in enumerate(range(0, total, self.sampling.block)):
