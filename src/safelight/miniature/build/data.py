@@ -19,7 +19,6 @@ from safelight.miniature.build.chunk import draw_chunk
 from safelight.miniature.build.progress import Progress
 from safelight.miniature.scene import PROFESSIONS
 from safelight.miniature.truth import HEADS
-from safelight.miniature.words import VIOLENT
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,10 @@ def load(folder: Path, split: str) -> Split:
 
 
 def slow_to_learn(folder: Path, split: str) -> Int[Tensor, " m"]:
-    """Index of the pictures of a harmless profession or of several things."""
+    """Index of the pictures of a profession or of several things."""
 
     def slow(scene: dict[str, Any]) -> bool:
-        at_work = scene["kind"] == "person" and scene["name"] in PROFESSIONS and scene["name"] not in VIOLENT
-        return at_work or scene["count"] > 1 or bool(scene["other"])
+        return scene["name"] in PROFESSIONS or scene["count"] > 1 or bool(scene["other"])
 
     with open(folder / f"{split}.jsonl", encoding="utf-8") as rows:
         return torch.tensor([i for i, row in enumerate(rows) if slow(json.loads(row)["scene"])])

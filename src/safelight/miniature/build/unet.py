@@ -39,14 +39,15 @@ def train(
     nets.plain_attention(net)
 
     def loss(step: int, rng: torch.Generator) -> dict[str, Tensor]:
-        index = torch.randint(len(which), (plan.batch,), generator=rng)
+        index, t = torch.randint(len(which), (plan.batch,), generator=rng), spread_times(plan.batch, rng)
         if step >= recipe.FOCUS_FROM:
-            index[::2] = slow[torch.randint(len(slow), (plan.batch // 2,), generator=rng)]
+            (low, high), half = recipe.FOCUS_TIMES, plan.batch // 2
+            index[::2] = slow[torch.randint(len(slow), (half,), generator=rng)]
+            t[::2] = low + spread_times(half, rng) * (high - low) // 1000
         text = torch.from_numpy(states[which[index].numpy()]).float()
         text = torch.where(
             torch.rand(plan.batch, 1, 1, generator=rng) < recipe.CAPTION_DROPOUT, nothing, text
         )
-        t = spread_times(plan.batch, rng)
         x, noise = noised(z0.draw(index, rng), alpha[t], sigma[t], rng)
         with autocast():
             (predicted,) = net(x, t, text, return_dict=False)
