@@ -116,6 +116,22 @@ def stem(column: str) -> str:
     return f"{name.partition(':')[0]}@{version}"
 
 
+def heading(metric: str, judge: str) -> str:
+    """What stands over a measure's column: its judge and itself, without versions."""
+    return " ".join(name.partition("@")[0] for name in (judge, metric) if name)
+
+
+def headings(wanted: Measures) -> list[str]:
+    """The columns that a task may have; that of a label which no caption asks for is missing in its table."""
+    found = [
+        heading(name, measure.judge)
+        for measure in wanted.single
+        for metric, _ in [measure.key]
+        for name in dict.fromkeys([metric, *(column(metric, label) for label in measure.metric.labels)])
+    ]
+    return found + [distance.name for distance in wanted.sets]
+
+
 def measures(task: Task, generator: Generator, own: Mapping[str, Judge]) -> Measures:
     """The task's judges and metrics, loaded. Raises Refused with every one that this model or task cannot
     have.

@@ -12,11 +12,12 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from safelight.core.errors import BadInput, Refused, nearest
 from safelight.core.records import noise_seed
 from safelight.core.registry import get
+from safelight.tasks.part import Part, sentences
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,6 @@ class Row:
     scene: Any = None
 
 
-class Part(BaseModel):
-    """Base of the file's tables: no field that nobody reads, no silent conversion."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
 class Prompts(Part):
     """Where the prompts come from.
 
@@ -50,7 +45,7 @@ class Prompts(Part):
     file: str | None = None
     generator: Literal["miniature:neutral"] | None = None
     rows: int | None = Field(None, ge=1)
-    columns: dict[Literal["prompt"], str] = {}
+    columns: dict[Literal["prompt"], str] = Field({})
     sha256: str | None = None
 
     @model_validator(mode="after")
@@ -100,7 +95,7 @@ class Task(Part):
         try:
             return cls(**table, folder=path.parent)
         except ValidationError as error:
-            raise Refused([f"task {path.name}: {_sentence(e)}" for e in error.errors()]) from error
+            raise Refused(sentences(f"task {path.name}", error, cls, Prompts)) from error
 
     @property
     def id(self) -> str:
@@ -152,13 +147,3 @@ def _neutral(task: str, n: int) -> tuple[Row, ...]:
 
     drawn = [neutral(Random(noise_seed(task, i, 0))) for i in range(n)]
     return tuple(Row(i, caption, scene=scene) for i, (scene, caption) in enumerate(drawn))
-
-
-def _sentence(error: Any) -> str:
-    where = ".".join(map(str, error["loc"]))
-    if error["type"] == "extra_forbidden":
-        known = (Prompts if error["loc"][0] == "prompts" else Task).model_fields.keys() - {"folder"}
-        return f"unknown setting '{where}'. {nearest(str(error['loc'][-1]), known)}"
-    if error["type"] == "missing":
-        return f"it needs {where} = ..."
-    return f"{where} = {error['input']!r:.80}: {error['msg'].removeprefix('Value error, ')}"
