@@ -101,13 +101,12 @@ def _demand(problems: Iterable[str]) -> None:
 def _unmeasured(layout: Layout, tasks: Sequence[Task], generator: Generator) -> list[str]:
     """The tasks that cannot be measured on this model, and the columns that they have not got."""
     found: list[str] = []
-    for task in tasks:
+    for task, columns in zip(tasks, layout.tasks.values(), strict=True):
         try:
             known = headings(measures(task, generator, {}))
         except Refused as refused:
             found += refused.problems
             continue
-        columns = layout.tasks[task.name]
         found += [str(UnknownName(f"column of {task.name}", c, known)) for c in columns if c not in known]
     return found
 

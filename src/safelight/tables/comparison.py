@@ -51,7 +51,11 @@ class Comparison:
     def grid(self) -> tuple[list[str], list[list[str]]]:
         """Header and lines: the layout's columns, between the rows' texts and costs."""
         header, lines = grid(*self.tables)
-        wanted = [f"{task}: {column}" for task, columns in self.layout.tasks.items() for column in columns]
+        wanted = [
+            f"{table.task.partition('@')[0]}: {column}"
+            for table, columns in zip(self.tables, self.layout.tasks.values(), strict=True)
+            for column in columns
+        ]
         found = [dict(zip(header, line, strict=True)) for line in lines]
         return ["row", "concept", *wanted, *COSTS], [
             [entry.name, entry.concept, *(line.get(column, "") for column in wanted), *entry.costs]
