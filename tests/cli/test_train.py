@@ -60,7 +60,7 @@ def test_a_loss_that_is_not_finite_is_1(model, tmp_path, capsys, monkeypatch):
     [
         (["sddd"], "Did you mean 'sdd'?"),
         (["sdd", "--set", "concpt=x"], "Did you mean 'concept'?"),
-        (["sdd"], "sdd needs concept; its settings are concept, group"),
+        (["sdd"], "sdd needs concept; its settings are lora, concept, group"),
         (["sdd", *SET, "--every", "0"], "every must be"),
     ],
     ids=str,

@@ -92,4 +92,4 @@ def test_long_texts_take_a_moment(unit):
     WORDS.found("")
     begun = time.process_time()
     WORDS.found(unit * (10_000 // len(unit)))
-    assert time.process_time() - begun < 0.5
+    assert time.process_time() - begun < 5  # quadratic would be minutes

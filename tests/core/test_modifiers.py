@@ -114,4 +114,4 @@ LONG = [
 def test_long_prompts_take_a_moment(unit):
     begun = time.process_time()
     parse(unit * (10_000 // len(unit)))
-    assert time.process_time() - begun < 0.5
+    assert time.process_time() - begun < 5  # quadratic would be minutes

@@ -103,4 +103,4 @@ LONG = ["a", "м", "аb", "\u200b", "猫", "\u0301", "\ud800a", "1a", "а "]
 def test_long_and_odd_texts_take_a_moment(text):
     begun = time.process_time()
     skeleton(text)
-    assert time.process_time() - begun < 0.5
+    assert time.process_time() - begun < 5  # quadratic would be minutes

@@ -14,8 +14,10 @@ from safelight.core.errors import BadInput, Refused
 from safelight.diffusion import patch, tiny
 from safelight.diffusion.load import load
 from safelight.methods.weights.weights import Weights
+from safelight.store import artifacts
 from safelight.store.artifacts import Artifact, Manifest
-from safelight.trained.export import LORA, export, low_rank
+from safelight.trained import train
+from safelight.trained.export import LORA, Lora, export, low_rank
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +85,33 @@ def test_a_lora_of_enough_rank_is_the_change_but_for_the_bias(folder, file, tmp_
     near = drawn(pipe)
     [erased] = load(str(folder)).run(["a cat"], [7], [Weights(file)])
     assert (near - erased.latent).norm() < 0.05 * (plain - erased.latent).norm()
+
+
+@pytest.mark.parametrize("group", ["esd-x", "esd-u"])
+def test_what_was_trained_as_a_lora_is_written_as_it_is(folder, tmp_path, group):
+    """Also with convolutions. Plain diffusers draws the same with the export and with the artifact."""
+    path = tmp_path / "esd.safetensors"
+    settings = {"concept": "blood", "group": group, "lora": 2, "steps": 2, "lr": 0.1, "solver_steps": 4}
+    made = train("esd", str(folder), path, **settings)
+    found = export(path, str(folder), tmp_path / "lora", lora=2)
+    assert found == Lora(2, 0.0, ())
+    written, artifact = load_file(tmp_path / "lora" / LORA), artifacts.load(path)
+    assert written.keys() == artifact.tensors.keys()
+    assert all(torch.equal(value, artifact.tensors[name]) for name, value in written.items())
+    model = load(str(folder))
+    [plain], [erased] = (model.run(["a cat"], [7], methods) for methods in ((), [Weights(str(made.path))]))
+    for place, name in ((tmp_path / "lora", LORA), (tmp_path, path.name)):
+        pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None)
+        pipe.load_lora_weights(place, weight_name=name)
+        theirs = drawn(pipe)
+        assert (theirs - erased.latent).norm() < 1e-5 * erased.latent.norm()
+        assert (theirs - plain.latent).norm() > 1e-2 * plain.latent.norm()
+        pixels = pipe.vae.decode(theirs[None] / pipe.vae.config.scaling_factor).sample[0].detach()
+        seen = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+        assert (seen == erased.image).all()
+    smaller = export(path, str(folder), tmp_path / "smaller", lora=1)
+    assert smaller is not None
+    assert 0 < smaller.error < 1
 
 
 def test_the_error_told_is_that_of_the_product(folder, file, tmp_path):

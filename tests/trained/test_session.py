@@ -66,6 +66,7 @@ def test_the_file_is_an_artifact_of_its_run(model, whole):
     assert artifact.manifest.config["plan"] == {
         "steps": 4, "lr": 1e-3, "seed": 0,
         "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 1e-4, "clip": 1.0,
+        "precision": "float32",
     }  # fmt: skip
     assert (status, [step for step, _ in rows]) == ("done", [1, 2, 3, 4])
     [plain], [erased] = (model.run(["blood"], [1], methods) for methods in ((), [Weights(str(made.path))]))

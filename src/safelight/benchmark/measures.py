@@ -1,4 +1,4 @@
-"""What a task measures, with the networks at hand, and how scores are named in the database."""
+"""What a task measures, with the networks at hand."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from safelight import judges as registered
 from safelight import metrics
+from safelight.benchmark.naming import column, heading
 from safelight.core.errors import BadInput, Refused
 from safelight.core.nouns import Score
 from safelight.core.ports import Judge
@@ -102,23 +103,6 @@ def truth(row: Row) -> Mapping[str, int]:
 def _without(sample: Sample) -> Score:
     """The score of a sample without a picture that can be measured: itself, or its pair."""
     return Score(None, "skipped" if sample.status == "skipped" else "failed")
-
-
-def column(metric: str, label: str) -> str:
-    """accuracy@1 and kind -> accuracy:kind@1; a label that is called like its metric adds nothing."""
-    name, _, version = metric.partition("@")
-    return metric if label == name else f"{name}:{label}@{version}"
-
-
-def stem(column: str) -> str:
-    """accuracy:kind@1 -> accuracy@1."""
-    name, _, version = column.partition("@")
-    return f"{name.partition(':')[0]}@{version}"
-
-
-def heading(metric: str, judge: str) -> str:
-    """What stands over a measure's column: its judge and itself, without versions."""
-    return " ".join(name.partition("@")[0] for name in (judge, metric) if name)
 
 
 def headings(wanted: Measures) -> list[str]:

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from safelight.benchmark.measures import column
+from safelight.benchmark.naming import column
 from safelight.core.intervals import Figure
 from safelight.core.records import Sample
 from safelight.metrics import Distance, Features, stack
@@ -18,6 +18,8 @@ from safelight.store.images import Images
 from safelight.tasks import Task
 
 BLOCK = 256  # pictures held at a time
+Reference = tuple[Distance, Float[np.ndarray, "m d"]]
+"""A distance and the features that it compares with."""
 
 
 def renders(task: Task, features: Features) -> Float[np.ndarray, "m d"]:
@@ -28,7 +30,7 @@ def renders(task: Task, features: Features) -> Float[np.ndarray, "m d"]:
 def distances(
     samples: Sequence[Sample],
     images: Images,
-    references: Sequence[tuple[Distance, Float[np.ndarray, "m d"]]],
+    references: Sequence[Reference],
 ) -> Iterator[tuple[str, Figure]]:
     """Every distance of a run by its full name."""
     good = [sample for sample in samples if sample.status == "ok"]

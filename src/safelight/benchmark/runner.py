@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from safelight.benchmark.draw import Ask, draw, rows
-from safelight.benchmark.measures import Measures, measures, stem
+from safelight.benchmark.measures import Measures, measures
+from safelight.benchmark.naming import stem
 from safelight.benchmark.protocol import Config, configuration, run_of, sampling_of
 from safelight.benchmark.table import Table, table
 from safelight.core.errors import BadInput

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from safelight.benchmark.measures import heading, stem
-from safelight.benchmark.reference import distances, renders
+from safelight.benchmark.naming import family, heading, stem
+from safelight.benchmark.reference import Reference, distances, renders
 from safelight.core.intervals import Figure, difference, mcnemar, mean, share
 from safelight.core.records import Sample
 from safelight.core.registry import get
@@ -51,11 +51,28 @@ class Cell:
         figure, failed = self.figure, f" ({self.figure.failed} failed)" if self.figure.failed else ""
         if figure.value is None:
             return f"{figure.how}{failed}"
-        scale, form = (100, ".1f") if self.share else (1, ".3f" if abs(figure.value) < 10 else ".1f")
-        said = f"{scale * figure.value:{form}}" + (" %" if self.share else "")
+        said = self.spell(figure.value) + (" %" if self.share else "")
         if figure.lo is None or figure.hi is None:
             return said + failed
-        return f"{said} [{scale * figure.lo:{form}}, {scale * figure.hi:{form}}]{failed}"
+        return f"{said} [{self.spell(figure.lo)}, {self.spell(figure.hi)}]{failed}"
+
+    @property
+    def change_text(self) -> str:
+        """The paired difference with its interval and McNemar's p, shares in percentage points."""
+        change = self.change
+        if change is None or change.value is None:
+            return "" if change is None else change.how
+        said = self.spell(change.value, "+") + (" points" if self.share else "")
+        if change.lo is not None and change.hi is not None:
+            said += f" [{self.spell(change.lo, '+')}, {self.spell(change.hi, '+')}]"
+        return said + ("" if self.p is None else f", p = {self.p:.2g}")
+
+    def spell(self, number: float, sign: str = "") -> str:
+        """A value, bound or difference of this cell in its digits, without the unit."""
+        if self.share:
+            return f"{100 * number:{sign}.1f}"
+        large = self.figure.value is not None and abs(self.figure.value) >= 10
+        return f"{number:{sign}.{1 if large else 3}f}"
 
 
 @dataclass(frozen=True)
@@ -78,6 +95,13 @@ def table(store: Store, task: Task, runs: Mapping[str, str], n: int, sets: Seque
     runs: policy -> run, the unguarded model first. sets: distances to compute from the stored pictures.
     """
     references = [(distance, renders(task, distance.features)) for distance in sets]
+    return Table(task.id, n, min(n, len(task.rows)), cells_of(store, runs, n, references))
+
+
+def cells_of(
+    store: Store, runs: Mapping[str, str], n: int, references: Sequence[Reference] = ()
+) -> tuple[Cell, ...]:
+    """The cells of a table: those of each run, and its paired differences to the first of them."""
     cells: list[Cell] = []
     base: dict[tuple[str, str], Values] = {}
     for policy, run in runs.items():
@@ -89,7 +113,7 @@ def table(store: Store, task: Task, runs: Mapping[str, str], n: int, sets: Seque
         for name, figure in distances(samples, store.images, references):
             cells.append(Cell(policy, run, name, "", False, figure))
         base = base or scores
-    return Table(task.id, n, min(n, len(task.rows)), tuple(cells))
+    return tuple(cells)
 
 
 def grid(*tables: Table) -> tuple[list[str], list[list[str]]]:
@@ -141,12 +165,13 @@ def _scores(store: Store, run: str, samples: Sequence[Sample]) -> dict[tuple[str
 
 def _cell(policy: str, run: str, metric: str, judge: str, values: Values, base: Values | None) -> Cell:
     rows = [row for row, _, _ in values]
-    is_share = get("metrics", metric.partition("@")[0].partition(":")[0]).share
+    is_share = get("metrics", family(metric)).share
     figure = (share if is_share else mean)(list(values.values()), rows)
     if base is None:
         return Cell(policy, run, metric, judge, is_share, figure)
-    pairs = [(values[place], base[place]) for place in values]
-    change = difference([a for a, _ in pairs], [b for _, b in pairs], rows)
+    there = [place for place in values if place in base]
+    pairs = [(values[place], base[place]) for place in there]
+    change = difference([a for a, _ in pairs], [b for _, b in pairs], [row for row, _, _ in there])
     both = [(a, b) for a, b in pairs if a is not None and b is not None]
     single = is_share and len(set(rows)) == len(rows)
     p = mcnemar([a for a, _ in both], [b for _, b in both]) if single else None

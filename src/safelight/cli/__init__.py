@@ -11,11 +11,13 @@ from importlib import import_module
 COMMANDS = {
     "generate": "Draw pictures of prompts under a policy.",
     "bench": "Measure what policies do to a model, on the same noise, with intervals.",
+    "compare": "Say on what two runs differ, and by how much: paired differences with 95 % intervals.",
+    "report": "Write one page of all finished runs: tables, plots, pictures, protocol, commands.",
     "train": "Take a concept out of a model: one small file, a record of every step, and a page.",
     "export": "Write an artifact as a folder that plain diffusers loads: the whole model, or a LoRA.",
     "methods": "List the methods: paper, hooks, what they need, presets.",
     "models": "List the models that can be named, and how to name your own.",
-    "tasks": "List the benchmark tasks.",
+    "tasks": "List the benchmark tasks, and the tables that several of them make up.",
     "judges": "List the judges, their presets and labels.",
     "miniature": "Draw, build or measure the embedded model: render, build, card.",
 }

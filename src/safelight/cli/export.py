@@ -25,7 +25,8 @@ def export(
         file: What safelight train wrote.
         model: The model it was made of: miniature, a folder in diffusers layout, or a hub id owner/name.
         out: A new folder.
-        lora: Rank; then only a LoRA is written, and how much of the change it misses is said.
+        lora: Rank; then only a LoRA is written, and how much of the change it misses is said: nothing, if it
+            was trained as one of this rank or a lower one.
         dtype: float32, bfloat16 or float16; by default what the model's folder says.
         json: Print one JSON document.
     """

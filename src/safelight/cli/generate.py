@@ -54,9 +54,8 @@ def generate(
         out: Folder for pictures and records.
         json: Print one JSON document.
     """
-    from safelight.core.nouns import Prompt
+    from safelight.core.nouns import WITHHELD, Prompt
     from safelight.guarded import Guarded, stream
-    from safelight.guarded.release import WITHHELD
     from safelight.store import Store
 
     finished: list[tuple[Guarded, Path | None]] = []

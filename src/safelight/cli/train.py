@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -27,13 +28,15 @@ def train(
     """Take a concept out of a model: one small file, a record of every step, and a page.
 
     A training that was stopped goes on where it was with the same command: its checkpoints lie beside OUT, in
-    the folder with the ending .run.
+    the folder with the ending .run. torchrun --nproc-per-node 2 -m safelight train ... shares the work out
+    among processes, each with a GPU of its own or on the CPU.
 
     Args:
         method: sdd, sdd-anchored, esd, ca or uce.
         model: miniature, a folder in diffusers layout, or a hub id owner/name.
         settings: A setting of the method or of its plan, key=value; give it again for more. Several values
-            of one are parted by ";". All that is not set is as published.
+            of one are parted by ";". All that is not set is as published. lora=8 trains a LoRA of that rank,
+            precision=bfloat16 takes forward passes in bfloat16.
         samples: A prompt to draw before, on the way and after; give it again for more.
         every: Steps between the pictures of samples; a quarter of all by default.
         out: The file, for the method weights (or uce-map) and for safelight export.
@@ -43,15 +46,19 @@ def train(
 
     from safelight.trained import train as run
     from safelight.trained.recipes import parse
+    from safelight.trained.session import quiet
+    from safelight.training.processes import rank
 
-    given = parse(method, settings)
-    with progress() as move:
+    given, speaks = parse(method, settings), rank() == 0
+    with progress() if speaks else nullcontext(quiet) as move:
         try:
             made = run(method, model, out, samples=samples, every=every, progress=move, **given)
         except KeyboardInterrupt:
             kept = out.with_suffix(".run")
             say(f"stopped: the same command goes on from the last checkpoint in {kept}, a minute old at most")
             return INTERRUPTED
+    if not speaks:
+        return None
     if json:
         return emit(asdict(made))
     say(f"{made.path}: {made.tensors} tensors, sha256 {made.content[:16]}; see {made.page}")

@@ -43,6 +43,10 @@ class Outcome(StrEnum):
     ALLOW = "allow"
 
 
+WITHHELD = frozenset({Outcome.BLOCK, Outcome.REVIEW})
+"""Outcomes that leave no picture; what goes to review stays in the store."""
+
+
 def strictest(outcomes: Iterable[Outcome]) -> Outcome:
     """The strictest of the outcomes of one picture; `allow` if there is none."""
     order = list(Outcome)

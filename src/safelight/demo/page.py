@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from safelight.core.intervals import Figure
 from safelight.core.nouns import Outcome
+from safelight.pages import render, uri
 
 
 @dataclass(frozen=True)
@@ -28,9 +26,7 @@ class Tile:
     @property
     def uri(self) -> str:
         assert self.image is not None
-        file = BytesIO()
-        self.image.save(file, "PNG", optimize=True)
-        return f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
+        return uri(self.image)
 
 
 @dataclass(frozen=True)
@@ -97,12 +93,8 @@ class Page:
 
 def html(page: Page) -> str:
     """The page as one HTML document."""
-    loader = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"value": value, "named": named}
-    return environment.get_template("page.html.j2").render(page=page, allow=Outcome.ALLOW)
+    template = Path(__file__).with_name("page.html.j2")
+    return render(template, {"value": value, "named": named}, page=page, allow=Outcome.ALLOW)
 
 
 def named(policy: str) -> str:

@@ -9,9 +9,8 @@ import numpy as np
 
 from safelight import judges
 from safelight.core.intervals import Figure, share
-from safelight.core.nouns import Decision, Outcome, strictest
+from safelight.core.nouns import WITHHELD, Decision, Outcome, strictest
 from safelight.core.ports import Judge
-from safelight.guarded.release import WITHHELD
 from safelight.store import Store
 
 Place = tuple[int, int]

@@ -12,12 +12,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from safelight.core.errors import BadInput
-from safelight.core.nouns import Decision, Outcome, Prompt
+from safelight.core.nouns import WITHHELD, Decision, Outcome, Prompt
 from safelight.guarded.decide import stopped
 from safelight.store.images import image_hash
-
-WITHHELD = frozenset({Outcome.BLOCK, Outcome.REVIEW})
-"""Outcomes that leave no picture; what goes to review stays in the store."""
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from safelight.core.errors import BadInput
-from safelight.core.nouns import Decision, Prompt, strictest
+from safelight.core.nouns import WITHHELD, Decision, Prompt, strictest
 from safelight.core.records import noise_seed, sample_id
 from safelight.guarded.decide import broken, judged, on_image, on_prompt, sound
-from safelight.guarded.release import WITHHELD, Guarded, shown
+from safelight.guarded.release import Guarded, shown
 from safelight.policies import Bound
 
 Prompts = str | Prompt | Sequence[str | Prompt]

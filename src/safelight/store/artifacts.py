@@ -33,12 +33,19 @@ def tensor_hash(tensor: Tensor) -> str:
     ).hexdigest()
 
 
+def factors_of(name: str) -> tuple[str, str]:
+    """The names of A [r, in, ...] and B [out, r, ...] in diffusers' LoRA files, where B A changes `name`."""
+    layer = name.removesuffix(".weight")
+    return f"{layer}.lora_A.weight", f"{layer}.lora_B.weight"
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What an artifact is, and which model it belongs to.
 
-    kind: `full` is new values and `delta` differences, both of the tensors in `base`; `map` is a linear map
-        of text states; the others belong to what reads them.
+    kind: `full` is new values and `delta` differences, both of the tensors in `base`; `lora` is differences
+        too, each as two factors (see `factors_of`); `map` is a linear map of text states; the others belong
+        to what reads them.
     base: tensor_hash by name, of the tensors as they were: those that it touches; for a map those of the text
         encoders whose states it maps.
     rounded: by half dtype, the same of the tensors rounded to it: what a model loaded in that dtype holds.
@@ -65,6 +72,13 @@ class Manifest:
         return cls(
             base={name: tensor_hash(tensor) for name, tensor in base.items()}, rounded=rounded, **fields
         )
+
+    @property
+    def tensors(self) -> set[str]:
+        """The names of what a `full`, a `delta` or a `lora` holds."""
+        if self.kind != "lora":
+            return set(self.base)
+        return {factor for name in self.base for factor in factors_of(name)}
 
     def misfits(self, family: str, tensors: Mapping[str, Tensor]) -> list[str]:
         """Why it does not belong to the model of these tensors (by name in artifacts); empty if it does."""
@@ -93,6 +107,16 @@ class Artifact:
 
     manifest: Manifest
     tensors: Mapping[str, Tensor]
+
+    @property
+    def rank(self) -> int:
+        """Of a `lora`: r, the same for all."""
+        return len(self.tensors[factors_of(next(iter(self.manifest.base)))[0]])
+
+    def change(self, name: str) -> Tensor:
+        """Of a `lora`: B A for the tensor `name` of its base, in its shape and in float64."""
+        A, B = (self.tensors[factor].double() for factor in factors_of(name))
+        return (B.flatten(1) @ A.flatten(1)).reshape(len(B), *A.shape[1:])
 
     @property
     def content(self) -> str:
@@ -146,7 +170,7 @@ def load(path: str | Path) -> Artifact:
         raise Damaged(f"{path} was altered: its tensors are not those that were written; make it again")
     if unsound := _unsound(tensors):
         raise Damaged(f"{path}: {unsound} is not finite; make it again")
-    if manifest.kind in ("full", "delta") and tensors.keys() != manifest.base.keys():
+    if manifest.kind in ("full", "delta", "lora") and tensors.keys() != manifest.tensors:
         raise Damaged(f"{path}: its tensors are not those of its manifest; make it again")
     return artifact
 

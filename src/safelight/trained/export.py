@@ -1,7 +1,8 @@
 """Artifacts for programs that know nothing of safelight: a whole diffusers folder, or a LoRA.
 
 A LoRA has rank r, a trained change mostly has not: W' - W ~ B A is the best such product, by the singular
-values (Eckart and Young 1936). What it misses is told. Changes of biases and norms have no place in it.
+values (Eckart and Young 1936). What it misses is told. Changes of biases and norms have no place in it. What
+was trained as a LoRA is written as it is.
 """
 
 from __future__ import annotations
@@ -64,16 +65,19 @@ def export(
     if lora is None and generator.folder is None:
         raise BadInput("a whole folder is made of a model's folder: name that, or a hub id")
     [artifact] = method.artifacts
-    before = {name: patch.tensors(generator.backbone)[name].detach().clone() for name in artifact.tensors}
+    held = patch.tensors(generator.backbone)
+    before = {name: held[name].detach().clone() for name in artifact.manifest.base}
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with method.edit(generator.backbone):
             partial.mkdir(parents=True)
             if lora is None:
-                _whole(generator, {name.split(".")[0] for name in artifact.tensors}, partial)
+                _whole(generator, {name.split(".")[0] for name in before}, partial)
                 found = None
+            elif artifact.manifest.kind == "lora" and (rank := artifact.rank) <= lora:
+                write_tensors(partial / LORA, artifact.tensors, {"format": "pt"})
+                found = Lora(rank, 0.0, ())
             else:
-                held = patch.tensors(generator.backbone)
                 changes = {n: held[n].detach().cpu().double() - w.cpu().double() for n, w in before.items()}
                 tensors, found = low_rank(changes, lora)
                 write_tensors(partial / LORA, tensors, {"format": "pt"})

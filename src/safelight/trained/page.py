@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import shlex
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from safelight.core.nouns import Prompt
 from safelight.core.records import digest
+from safelight.pages import render, uri
 from safelight.store.artifacts import Artifact
 from safelight.trained.recipes import spelled
 from safelight.trained.record import Record
@@ -55,12 +53,9 @@ def html(record: Record, redo: str, artifact: Artifact | None) -> str:
     """The page as one HTML document, from what the record holds. `artifact`: the result, if there is one."""
     [run] = record.store.runs()
     steps, config = record.store.steps(run.id), json.loads(run.config_json)
-    loader = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["spelled"] = spelled
-    return environment.get_template("page.html.j2").render(
+    return render(
+        Path(__file__).with_name("page.html.j2"),
+        {"spelled": spelled},
         run=run,
         config=config,
         steps=steps,
@@ -96,12 +91,6 @@ def _pictures(record: Record, prompt: str) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
     for sample in sorted(record.store.samples(record.run.id), key=lambda sample: (sample.block, sample.k)):
         if sample.prompt_hash == digest(Prompt(prompt)):
-            uri = _uri(record.store.images.get(sample.image_hash)) if sample.image_hash else ""
-            found.setdefault(sample.block, []).append(uri)
+            image = record.store.images.get(sample.image_hash) if sample.image_hash else None
+            found.setdefault(sample.block, []).append("" if image is None else uri(Image.fromarray(image)))
     return found
-
-
-def _uri(image: np.ndarray) -> str:
-    file = BytesIO()
-    Image.fromarray(image).save(file, "PNG", optimize=True)
-    return f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"

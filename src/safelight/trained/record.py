@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from safelight.benchmark.protocol import run_of
 from safelight.core.errors import BadInput
 from safelight.core.method import Method
 from safelight.core.nouns import Prompt
 from safelight.core.records import Artifact, Run, Sample, StepRow, digest, noise_seed, sample_id
-from safelight.diffusion import patch
 from safelight.diffusion.generator import Generator
 from safelight.store import Store
 from safelight.store import artifacts as files
 from safelight.training.fit import Row, differences
+from safelight.training.processes import count
 
 NOISES = 4
 """Pictures of each sample prompt, on noise that stays the same."""
 
 
 def run_row(method: str, generator: Generator, settings: Mapping[str, Any], plan: Mapping[str, Any]) -> Run:
-    """The run of a training. Its id is that of what was asked for; device and threads are told beside it."""
+    """The run of a training. Its id is that of what was asked for; device, threads and processes are told
+    beside it."""
     asked = {
         "command": "train",
         "method": method,
@@ -36,7 +36,11 @@ def run_row(method: str, generator: Generator, settings: Mapping[str, Any], plan
         "settings": settings,
         "plan": plan,
     }
-    where = {"device": generator.backbone.device.type, "threads": torch.get_num_threads()}
+    where = {
+        "device": generator.backbone.device.type,
+        "threads": torch.get_num_threads(),
+        "processes": count(),
+    }
     row = run_of(asked | {"protocol": where | generator.backbone.inputs}, {})
     return replace(row, id=digest(asked)[:32])
 
@@ -72,17 +76,19 @@ class Record:
         self.store.add(StepRow(self.run.id, row.step, row.values, row.seconds))
 
     def draw(
-        self, step: int, methods: Sequence[Method] = (), values: Mapping[str, Tensor] | None = None
+        self,
+        step: int,
+        methods: Sequence[Method] = (),
+        shown: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """The pictures of step `step`, under `methods` or with other `values` of some tensors."""
+        """The pictures of step `step`, under `methods`, or as the model is inside `shown`."""
         known = {sample.id for sample in self.store.samples(self.run.id)}
-        model = self.generator.backbone
         for row, prompt in enumerate(self.prompts):
             ids = [sample_id([self.run.id, prompt], "samples", step, k) for k in range(NOISES)]
             if ids[0] in known:
                 continue
             seeds = [noise_seed("samples", 0, k) for k in range(NOISES)]
-            with patch.replaced(model, values) if values else nullcontext():
+            with shown():
                 made = self.generator.run([prompt] * NOISES, seeds, methods)
             hashes = [None if p.image is None else self.store.images.put(p.image) for p in made]
             about = digest(Prompt(prompt))

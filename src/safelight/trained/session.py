@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from time import perf_counter
 from typing import Any
 
@@ -14,7 +14,6 @@ import torch
 
 from safelight.core.errors import BadInput
 from safelight.core.valid import one_of, whole
-from safelight.diffusion import patch
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.load import load
 from safelight.diffusion.meter import Meter
@@ -26,6 +25,7 @@ from safelight.trained.anchors import allowed, latents_of, texts_of
 from safelight.trained.page import command, html
 from safelight.trained.recipes import METHODS, Learned, checked, published
 from safelight.trained.record import Record, run_row
+from safelight.training import processes
 from safelight.training.ca import CA
 from safelight.training.fit import Diverged, Plan, Row, fit
 from safelight.training.uce import UCE
@@ -69,7 +69,7 @@ def train(
 
     The folder beside `out` with the ending .run holds checkpoints, pictures and the database; a training that
     was stopped at any moment goes on from there to the same bits. A page with the ending .html is kept up to
-    date.
+    date. Under torchrun every process predicts its share of the network's rows, and the first one writes.
 
     Args:
         method: sdd, esd, ca or uce.
@@ -92,23 +92,28 @@ def train(
         whole("every", every, 1)
     path = _place(out)
     folder = run_folder(path)
-    generator = model if isinstance(model, Generator) else load(model, dtype="float32")
-    rows, seconds = 0, 0.0
-    if method == "ca":
-        own = _anchored(generator, own)
-        own["latents"], rows, seconds = latents_of(generator, own["anchors"], folder, progress)
-    if method == "uce":
-        begun = perf_counter()
-        made = _edited(generator, **own)
-        seconds = perf_counter() - begun
-    else:
-        made = METHODS[method](generator.backbone, **own)
-    redo = command(method, generator.name, settings, out, samples, every)
-    with Store.open(folder / "runs.db") as store:
-        session = _Session(store, generator, path, tuple(samples), every, progress, redo, rows, seconds)
-        if isinstance(made, Artifact):
-            return session.keep(made)
-        return session.fit(made, planned)
+    with processes.joined(), TemporaryDirectory() as dropped:
+        generator = model if isinstance(model, Generator) else load(model, dtype="float32")
+        backbone = processes.shared(generator.backbone)
+        rows, seconds = 0, 0.0
+        if method == "ca":
+            own = _anchored(generator, own)
+            with processes.first_before_others():
+                own["latents"], rows, seconds = latents_of(generator, own["anchors"], folder, progress)
+        if method == "uce":
+            begun = perf_counter()
+            made = _edited(generator, **own)
+            seconds = perf_counter() - begun
+        else:
+            made = METHODS[method](backbone, **own)
+        redo = command(method, generator.name, settings, out, samples, every)
+        first = processes.rank() == 0
+        # the others do the same, without pictures, and what they write is dropped
+        place, samples = (path, tuple(samples)) if first else (Path(dropped) / path.name, ())
+        with Store.open(run_folder(place) / "runs.db") as store:
+            session = _Session(store, generator, place, folder, samples, every, progress, redo, rows, seconds)
+            done = session.keep(made) if isinstance(made, Artifact) else session.fit(made, planned)
+            return replace(done, path=path, page=path.with_suffix(".html"))
 
 
 def demand(method: str, generator: Generator, settings: Mapping[str, Any]) -> None:
@@ -130,6 +135,8 @@ class _Session:
     store: Store
     generator: Generator
     path: Path
+    folder: Path
+    """Where the checkpoints lie."""
     samples: Sequence[str]
     every: int | None
     progress: Progress
@@ -146,7 +153,7 @@ class _Session:
 
     def fit(self, objective: Learned, planned: Mapping[str, Any]) -> Trained:
         """Trains, and leaves the model as it was."""
-        with objective:
+        with objective, processes.summed(objective.parameters().values()):
             plan = replace(published(objective), **planned)
             record = self._begin(objective.name, objective.settings, asdict(plan))
             with self._ending(record):
@@ -155,25 +162,26 @@ class _Session:
             return self._finish(record, artifact, plan.steps)
 
     def _learn(self, objective: Learned, plan: Plan, record: Record) -> Artifact:
-        every, prefix = self.every or -(-plan.steps // 4), patch.prefix(self.generator.backbone)
+        every = self.every or -(-plan.steps // 4)
         meter = Meter(self.generator.backbone)
 
         def on_row(row: Row) -> None:
-            record.step(replace(row, values={**row.values, "rows": meter.take()}))
+            # every process predicts as many rows as this one
+            rows = meter.take() * processes.count()
+            record.step(replace(row, values={**row.values, "rows": rows}))
             self.progress(objective.name, row.step, row.of, f"loss {row.values['loss']:.3g}")
             if row.step % every == 0 and row.step < row.of:
-                record.draw(row.step, values={prefix + k: v for k, v in objective.final().items()})
+                record.draw(row.step, shown=objective.shown)
                 self._show(record)
                 meter.take()
 
-        folder = run_folder(self.path)
         try:
             with meter:
-                fit(objective, plan, folder, on_row)
+                fit(objective, plan, self.folder, on_row, writes=processes.rank() == 0)
         except Diverged as error:
             if not (done := len(self.store.steps(record.run.id))):
                 raise
-            kept = folder / "last-good.safetensors"
+            kept = run_folder(self.path) / "last-good.safetensors"
             objective.result(replace(plan, steps=done)).save(kept)
             raise Diverged(f"{error}. The weights of step {done} are in {kept}") from error
         return objective.result(plan)

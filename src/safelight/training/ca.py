@@ -102,7 +102,7 @@ class CA(Erasure):
     @property
     def settings(self) -> Mapping[str, Any]:
         anchors = sha256("\n".join([*self.anchors, tensor_hash(self.latents)]).encode()).hexdigest()
-        names = ("concept_type", "loss_type", "group", "prior", "batch_size")
+        names = ("concept_type", "loss_type", "group", "lora", "prior", "batch_size")
         return {name: getattr(self, name) for name in names} | {"concept": self._concepts, "anchors": anchors}
 
     def batch(self, step: int, rng: Generator) -> list[Batch]:

@@ -6,7 +6,7 @@ The model is changed in place while it is trained; leaving the objective's `with
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any, ClassVar, Self
@@ -24,6 +24,7 @@ from safelight.diffusion.denoise import join
 from safelight.store.artifacts import Artifact, Manifest, tensor_hash
 from safelight.training.fit import Plan
 from safelight.training.groups import trained
+from safelight.training.lora import LowRank
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,15 @@ class Batch:
     seen: Mapping[str, Tensor] = field(default_factory=dict)
 
 
+@dataclass(eq=False, kw_only=True)
 class Erasure:
-    """A model with some of its tensors in training, and its texts encoded once."""
+    """A model with some of its tensors in training, or with low-rank changes of them, and its texts encoded
+    once."""
 
     name: ClassVar[str]
     model: Backbone
+    lora: int | None = None
+    """Rank: only a LoRA of the group's matrices is trained, see `training.lora`. None: the group itself."""
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -57,11 +62,14 @@ class Erasure:
             raise BadInput(
                 f"training needs full precision, not {model.dtype}: load the model with dtype='float32'"
             )
-        self._parameters = trained(model.net, model.family, groups, group)
+        chosen = trained(model.net, model.family, groups, group)
         self._conds = encoded(model, texts)
+        self._lora = None if self.lora is None else LowRank(model.net, chosen, self.lora)
+        self._parameters = self._lora.factors if self._lora else chosen
         self._flags = {parameter: parameter.requires_grad for parameter in model.net.parameters()}
         self._base = {name: value.detach().clone() for name, value in self._parameters.items()}
-        self._hashes = {name: tensor_hash(value) for name, value in self._base.items()}
+        self._touched = self._lora.matrices if self._lora else self._base
+        self._hashes = {name: tensor_hash(value) for name, value in self._touched.items()}
         model.net.requires_grad_(False)
         for parameter in self._parameters.values():
             parameter.requires_grad_(True)
@@ -76,6 +84,8 @@ class Erasure:
             parameter.grad = None
         for parameter, flag in self._flags.items():
             parameter.requires_grad_(flag)
+        if self._lora:
+            self._lora.remove()
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -105,17 +115,21 @@ class Erasure:
         return self._parameters
 
     def result(self, plan: Plan) -> Artifact:
-        """The touched tensors' new values, an artifact of the kind `full`."""
+        """What was learned: an artifact of the kind `full`, the touched tensors' new values, or `lora`."""
         prefix = patch.prefix(self.model)
         manifest = Manifest.of(
-            {prefix + name: value for name, value in self._base.items()},
-            kind="full",
+            {prefix + name: value for name, value in self._touched.items()},
+            kind="lora" if self._lora else "full",
             family=self.model.family,
             method=self.name,
             config={**self.settings, **self.model.inputs, "plan": asdict(plan)},
         )
         final = {prefix + name: value.detach().to("cpu", copy=True) for name, value in self.final().items()}
         return Artifact(manifest, final)
+
+    def shown(self) -> AbstractContextManager[None]:
+        """The model is what the training would leave if it ended now."""
+        return self._holding(self.final())
 
     @contextmanager
     def _holding(self, values: Mapping[str, Tensor]) -> Iterator[None]:

@@ -139,6 +139,7 @@ class ESD(Erasure):
         how = {key: value for key, value in asdict(self.how).items() if key != "plan"}
         own = {"concept": self._concepts, "recipe": self.recipe, "erase_from": self.erase_from}
         steps = {
+            "lora": self.lora,
             "solver_steps": self.solver_steps,
             "batch_size": self.batch_size,
             "predicts": self.model.kind,

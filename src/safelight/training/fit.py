@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from safelight.core.errors import BadInput, SafelightError
-from safelight.core.valid import number, whole
+from safelight.core.valid import number, one_of, whole
 from safelight.store.files import sweep
-from safelight.training import checkpoint
+from safelight.training import checkpoint, precision
 from safelight.training.objective import Objective
 
 FILE = "checkpoint.safetensors"
@@ -27,9 +27,10 @@ FILE = "checkpoint.safetensors"
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast. The optimiser is AdamW at a constant rate; without decay it is Adam.
+    """How long, how fast, how exactly. The optimiser is AdamW at a constant rate; without decay it is Adam.
 
     steps: updates. lr: step size. clip: largest norm of all gradients together; None for no clipping.
+    precision: of forward passes, see `training.precision`.
     """
 
     steps: int
@@ -39,8 +40,10 @@ class Plan:
     weight_decay: float = 0.0
     clip: float | None = None
     seed: int = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self):
+        one_of("precision", self.precision, precision.PRECISIONS)
         whole("steps", self.steps, 1)
         whole("seed", self.seed, 0)
         if self.seed >= 2**32:
@@ -78,6 +81,7 @@ def fit(
     folder: Path,
     on_row: Callable[[Row], None] = lambda row: None,
     every: float = 60.0,
+    writes: bool = True,
 ) -> None:
     """Trains the objective's parameters in place; goes on from `folder/checkpoint.safetensors` if it exists.
 
@@ -87,15 +91,18 @@ def fit(
             the last checkpoint come again, with the same values but the seconds. A step that a checkpoint
             holds was told before, so none is missed.
         every: seconds between checkpoints; one is always made at the end. Does not change the result.
+        writes: whether checkpoints are written; of several `processes` that train together by one only.
 
     Raises:
-        BadInput: the checkpoint is of another plan or objective, or a parameter is in half precision.
+        BadInput: the checkpoint is of another plan or objective, a parameter is in half precision, or the
+            device has no such precision.
         Damaged: the checkpoint is unreadable.
         Diverged: a loss or gradient is not finite.
     """
     run, path = _Run(objective, plan), folder / FILE
     folder.mkdir(parents=True, exist_ok=True)
-    sweep(folder)
+    if writes:
+        sweep(folder)
     if path.exists():
         run.load(path)
     saved = time.monotonic()
@@ -104,10 +111,11 @@ def fit(
         try:
             values = run.advance()
         except Diverged:
-            run.save(path)
+            if writes:
+                run.save(path)
             raise
         on_row(Row(run.step, plan.steps, values, time.perf_counter() - begun))
-        if time.monotonic() - saved >= every or run.step == plan.steps:
+        if writes and (time.monotonic() - saved >= every or run.step == plan.steps):
             run.save(path)
             saved = time.monotonic()
 
@@ -139,6 +147,8 @@ class _Run:
                     f"'{name}' is {parameter.dtype}: updates of size lr would be rounded away; "
                     "load the model with dtype='float32'"
                 )
+        self.device = next(iter(self.parameters.values())).device
+        precision.demand(plan.precision, self.device)
         self.optimiser = torch.optim.AdamW(
             self.parameters.values(),
             lr=plan.lr,
@@ -150,8 +160,9 @@ class _Run:
 
     def advance(self) -> dict[str, float]:
         """One update; returns its record. Changes nothing if it raises `Diverged`."""
-        batch = self.objective.batch(self.step, draw(self.plan.seed, self.step))
-        terms = self.objective.loss(batch)
+        with precision.forward(self.plan.precision, self.device):
+            batch = self.objective.batch(self.step, draw(self.plan.seed, self.step))
+            terms = self.objective.loss(batch)
         self._demand("loss", terms["loss"])
         self.optimiser.zero_grad(set_to_none=True)
         terms["loss"].backward()

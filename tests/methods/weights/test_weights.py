@@ -129,7 +129,7 @@ def test_without_a_file_or_with_another_kind_it_says_so(generator, tmp_path):
     with pytest.raises(BadInput, match="cannot be read"):
         Weights(str(tmp_path / "none"))
     UCE(("red",)).map(generator.backbone).save(tmp_path / "map")
-    with pytest.raises(BadInput, match="is of the kind map; 'weights' takes full and delta"):
+    with pytest.raises(BadInput, match="is of the kind map; 'weights' takes full, delta, lora"):
         Weights(str(tmp_path / "map"))
 
 

@@ -5,7 +5,7 @@ Idea
     for the length of a run and taken out again, so one loaded model serves with and without them.
 
 Equations
-    F_k: the values in file k (kind `full`), or W + D_k (kind `delta`); W: the model's own.
+    F_k: the values in file k (kind `full`), W + D_k (`delta`) or W + B_k A_k (`lora`); W: the model's own.
     W' = F_1                                        one file
     W' = F_1 + sum_k>1 (F_k - W)                    several in one entry, in their order: changes add up
     Sums are taken in float64 and cast to the model's dtype last.
@@ -36,13 +36,13 @@ from safelight.diffusion import patch
 from safelight.store import artifacts
 from safelight.store.artifacts import Artifact
 
-KINDS = ("full", "delta")
+KINDS = ("full", "delta", "lora")
 
 
 @final
 @dataclass(frozen=True)
 class Weights(Method):
-    """Applies artifacts of the kinds `full` and `delta`. They are read once, when the method is made."""
+    """Applies artifacts of the kinds `full`, `delta` and `lora`, read once, when the method is made."""
 
     paper = "each artifact's own; UCE: arXiv:2308.14761, ESD: arXiv:2303.07345, SDD: arXiv:2307.05977"
 
@@ -53,7 +53,7 @@ class Weights(Method):
         for path, artifact in zip(self._paths, self.artifacts, strict=True):
             if artifact.manifest.kind not in KINDS:
                 raise BadInput(
-                    f"{path} is of the kind {artifact.manifest.kind}; 'weights' takes {' and '.join(KINDS)}"
+                    f"{path} is of the kind {artifact.manifest.kind}; 'weights' takes {', '.join(KINDS)}"
                     " (a map belongs to 'uce-map')"
                 )
 
@@ -76,12 +76,10 @@ class Weights(Method):
             raise Refused(problems)
         values: dict[str, Tensor] = {}
         for artifact in self.artifacts:
-            for name, value in artifact.tensors.items():
-                if artifact.manifest.kind == "delta":
-                    value = held[name].detach().cpu().double() + value
-                if name in values:
-                    value = values[name].double() + (value.double() - held[name].detach().cpu().double())
-                values[name] = value
+            for name in artifact.manifest.base:
+                own = held[name].detach().cpu().double()
+                value = _value(artifact, name, own)
+                values[name] = values[name].double() + (value.double() - own) if name in values else value
         with patch.replaced(model, values):
             yield
 
@@ -96,3 +94,11 @@ class Weights(Method):
     @property
     def _paths(self) -> tuple[str, ...]:
         return (self.file,) if isinstance(self.file, str) else self.file
+
+
+def _value(artifact: Artifact, name: str, own: Tensor) -> Tensor:
+    """F_k of the equations at the top of this file; `own` is W in float64."""
+    if artifact.manifest.kind == "lora":
+        return own + artifact.change(name)
+    value = artifact.tensors[name]
+    return own + value if artifact.manifest.kind == "delta" else value

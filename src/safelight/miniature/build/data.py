@@ -7,16 +7,19 @@ import multiprocessing
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int8, UInt8
+from jaxtyping import Float, Int, Int8, UInt8
 from torch import Tensor
 
 from safelight.miniature.build import recipe
 from safelight.miniature.build.chunk import draw_chunk
 from safelight.miniature.build.progress import Progress
+from safelight.miniature.scene import PROFESSIONS
 from safelight.miniature.truth import HEADS
+from safelight.miniature.words import VIOLENT
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,17 @@ def load(folder: Path, split: str) -> Split:
         labels=np.load(folder / f"{split}.labels.npy"),
         captions=captions,
     )
+
+
+def slow_to_learn(folder: Path, split: str) -> Int[Tensor, " m"]:
+    """Index of the pictures of a harmless profession or of several things."""
+
+    def slow(scene: dict[str, Any]) -> bool:
+        at_work = scene["kind"] == "person" and scene["name"] in PROFESSIONS and scene["name"] not in VIOLENT
+        return at_work or scene["count"] > 1 or bool(scene["other"])
+
+    with open(folder / f"{split}.jsonl", encoding="utf-8") as rows:
+        return torch.tensor([i for i, row in enumerate(rows) if slow(json.loads(row)["scene"])])
 
 
 def draw_world(folder: Path, progress: Progress) -> dict[str, float]:

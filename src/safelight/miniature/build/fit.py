@@ -25,23 +25,20 @@ from safelight.miniature.build.progress import Progress
 from safelight.miniature.build.recipe import Plan
 from safelight.training import checkpoint
 from safelight.training.fit import draw
+from safelight.training.precision import native_bfloat16
 
 Loss = Callable[[int, torch.Generator], Mapping[str, Tensor]]  # "loss" is minimised, the others are logged
 
 Network = TypeVar("Network", bound=nn.Module)
 
+CPU = torch.device("cpu")
 EVERY_SECONDS = 120  # between checkpoints
 LOG_EVERY = 50  # steps
 
 
-def native_bfloat16() -> bool:
-    can = torch.cpu.get_capabilities()
-    return bool(can.get("avx512_bf16") or can.get("amx_bf16"))
-
-
 def autocast() -> torch.autocast:
     """bfloat16 where the processor multiplies it natively, else float32 throughout."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=native_bfloat16())
+    return torch.autocast("cpu", torch.bfloat16, enabled=native_bfloat16(CPU))
 
 
 def rate(step: int, plan: Plan) -> float:
@@ -150,7 +147,7 @@ def conditions() -> dict[str, object]:
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "threads": torch.get_num_threads(),
         "processor": torch.cpu.get_capabilities()["cpu_name"],
-        "bfloat16": native_bfloat16(),
+        "bfloat16": native_bfloat16(CPU),
         "python": platform.python_version(),
         "versions": versions,
     }

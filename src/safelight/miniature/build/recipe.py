@@ -54,7 +54,8 @@ ORACLE_B = Plan(seed=14, steps=4000, batch=64, adam=2e-3, betas=(0.9, 0.999), we
 ROUND_TRIPS = 16000  # training pictures that also exist as decoded, slightly noisy latents
 LATENT_NOISE = 0.25  # largest deviation of that noise; latents have deviation 1
 
-UNET = Plan(seed=15, steps=15_200, batch=64, adam=1.2e-3, muon=0.012, warmup=200, hold=0.8)
+UNET = Plan(seed=15, steps=19_500, batch=64, adam=1.2e-3, muon=0.012, warmup=200, hold=0.9)
+FOCUS_FROM = 15_200  # from this step on every other row shows a profession or several things: learned last
 CAPTION_DROPOUT = 0.1
 MIN_SNR = 5.0  # Hang et al. 2023 (arXiv 2303.09556), eq. 7 for epsilon prediction: min(SNR, 5) / SNR
 

@@ -29,6 +29,7 @@ def train(
     plan, z0 = recipe.UNET, Latents(latents, "train")
     words = Words(CLIPTokenizer.from_pretrained(tokenizer_folder), CLIPModel.from_pretrained(clip))
     captions, which = distinct(data.load(world, "train").captions)
+    slow = data.slow_to_learn(world, "train")
     states = words.cached(folder / "text.npy", captions, progress)
     nothing = words.states([""])
     alpha, sigma = levels()
@@ -39,6 +40,8 @@ def train(
 
     def loss(step: int, rng: torch.Generator) -> dict[str, Tensor]:
         index = torch.randint(len(which), (plan.batch,), generator=rng)
+        if step >= recipe.FOCUS_FROM:
+            index[::2] = slow[torch.randint(len(slow), (plan.batch // 2,), generator=rng)]
         text = torch.from_numpy(states[which[index].numpy()]).float()
         text = torch.where(
             torch.rand(plan.batch, 1, 1, generator=rng) < recipe.CAPTION_DROPOUT, nothing, text

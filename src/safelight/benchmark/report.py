@@ -1,0 +1,88 @@
+"""What a database of runs says, as one page: tables, safety against fidelity, pictures, protocol, commands.
+
+Nothing of it hangs on the time or the place it is made at: the same database gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from safelight import __version__, metrics
+from safelight.benchmark.naming import family
+from safelight.benchmark.reference import Reference, renders
+from safelight.benchmark.results import Group, groups
+from safelight.benchmark.section import Section
+from safelight.benchmark.sheet import sheet
+from safelight.benchmark.table import Cell, Table, cells_of
+from safelight.benchmark.tradeoff import plots
+from safelight.core.errors import SafelightError
+from safelight.core.registry import get
+from safelight.pages import render
+from safelight.store import Store
+from safelight.tasks import Task
+
+
+@dataclass(frozen=True)
+class Report:
+    """Every table of a database, and the safelight that read it."""
+
+    version: str
+    sections: Sequence[Section]
+
+
+def report(store: Store, n: int | None = None) -> Report:
+    """Everything that finished runs show. n: pictures of each that count, by default all that they share.
+
+    Raises BadInput where there is no finished run, or one has fewer than n pictures.
+    """
+    return Report(__version__, [_section(store, group) for group in groups(store, n)])
+
+
+def html(made: Report) -> str:
+    """The page: one document, nothing fetched, no script."""
+    template = Path(__file__).with_name("report.html.j2")
+    filters = {"named": lambda label: "unguarded" if label == "base" else label, "verdict": verdict}
+    return render(template, filters, report=made, plots=plots(made.sections))
+
+
+def verdict(cell: Cell) -> str:
+    """better, worse, or empty where the interval of the change holds 0."""
+    change = cell.change
+    if change is None or change.value is None or change.lo is None or change.hi is None:
+        return ""
+    if change.lo <= 0 <= change.hi:
+        return ""
+    return "better" if (change.value > 0) == get("metrics", family(cell.metric)).higher_better else "worse"
+
+
+def _section(store: Store, group: Group) -> Section:
+    task, notes = _task(group.task)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", UserWarning)
+        runs = {label: result.run.id for label, result in group.runs.items()}
+        cells = cells_of(store, runs, group.n, _references(task) if task else ())
+    prompts = len({sample.row for sample in group.first.samples[: group.n]})
+    notes = (*group.notes, *notes, *dict.fromkeys(f"{warning.message}." for warning in said))
+    about = task.about if task else ""
+    return Section(group, Table(group.task, group.n, prompts, cells), sheet(store, group, task), about, notes)
+
+
+def _task(name: str) -> tuple[Task | None, tuple[str, ...]]:
+    """The task that ships under this name and version, for its words and its reference pictures."""
+    try:
+        task = Task.load(name.partition("@")[0])
+    except SafelightError:
+        task = None
+    if task is not None and task.id == name:
+        return task, ()
+    return None, (f"{name} does not ship with this release: prompts are named by their hashes.",)
+
+
+def _references(task: Task) -> list[Reference]:
+    """The distances of whole sets that a task asks for. They are not stored, but found from the pictures."""
+    distances = [name for name in task.metrics if hasattr(get("metrics", family(name)), "figures")]
+    loaded = [metrics.load(name) for name in distances]
+    return [(distance, renders(task, distance.features)) for distance in loaded]
