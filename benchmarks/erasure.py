@@ -29,7 +29,6 @@ from typing import Any
 import torch
 
 from safelight import judges, metrics
-from safelight.benchmark.measures import truth
 from safelight.benchmark.protocol import sampling_of
 from safelight.core.ports import Backbone
 from safelight.diffusion import patch
@@ -123,7 +122,7 @@ class Panel:
         images = [picture.image for picture in made if picture.image is not None]
         if len(images) < self.n:
             raise SystemExit("the training broke the network, whose pictures are not finite: lower the rate")
-        truths = [truth(row) for row in rows] if rows[0].scene else ()
+        truths = [row.asked for row in rows]
         return Pictures(stack(images), prompts, truths)
 
 

@@ -110,3 +110,17 @@ def test_json_keeps_every_figures_basis():
         "how": "Wilson", "seed": None, "failed": 0,
     }  # fmt: skip
     assert json.loads(json.dumps(plain, allow_nan=False))["task"] == "body@1"
+
+
+def test_several_labels_have_a_figure_each_and_one_together(stored: Store, task):
+    for j, (kind, colour) in enumerate([(1, 0), (1, None), (0, 1), (1, 1), (1, 1), (0, 0)]):
+        stored.add(ScoreRow(f"base{j}", "accuracy:kind@1", "", kind, "ok"))
+        if j:  # the first caption leaves the colour open
+            status = "failed" if colour is None else "ok"
+            stored.add(ScoreRow(f"base{j}", "accuracy:colour@1", "", colour, status))
+    cells = {cell.metric: cell.figure for cell in table(stored, task(), {"base": "base"}, 6).cells}
+    assert cells["accuracy:kind@1"].value == pytest.approx(4 / 6)
+    assert (cells["accuracy:colour@1"].value, cells["accuracy:colour@1"].n) == (0.75, 4)
+    both = cells["accuracy@1"]
+    assert (both.value, both.n, both.failed) == (0.7, 10, 1)
+    assert (both.prompts, both.how) == (2, "bootstrap over prompts")

@@ -177,7 +177,8 @@ def test_methods_tasks_and_models_are_listed(capsys):
     assert "| sld |" in capsys.readouterr().out
 
     assert cli.run(["tasks", "--json"]) == 0
-    assert {"innocent@1", "neutral@1"} <= {row["id"] for row in json.loads(capsys.readouterr().out)}
+    listed = {row["id"] for row in json.loads(capsys.readouterr().out)}
+    assert {"innocent@1", "neutral@1", "sdd-table-nudity@1"} <= listed
     assert cli.run(["models", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["name"] == "miniature"
 
@@ -209,3 +210,29 @@ def test_a_card_that_cannot_be_written_is_refused_before_a_picture_is_drawn(tmp_
     said = capsys.readouterr()
     assert said.out == ""
     assert f"cannot write {tmp_path}" in said.err
+
+
+def test_a_table_is_trained_and_measured_by_one_command(model, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("prompt\na cat\n")
+    task = 'name = "t"\nversion = 1\nabout = "a test"\nprompts = { file = "t.csv" }\nsize = 64\n'
+    (tmp_path / "t.toml").write_text(task + 'metrics = ["clip@miniature-1"]\n')
+    (tmp_path / "table.toml").write_text(
+        'name = "table"\nversion = 1\nabout = "a test"\nn = 1\ntasks = { "t.toml" = ["clip"] }\n[[row]]\n'
+        'name = "SDD"\ntrain = "sdd"\nsettings = { concept = "blood", solver_steps = 4, steps = 2 }\n'
+    )
+    command = ["bench", "table.toml", "--model", model]
+    assert cli.run(command) == 0
+    said = capsys.readouterr().out
+    assert "| row | concept | t: clip | training: network rows |" in said
+    assert "| SDD | blood | " in said
+    assert "table@1, the fast schedules." in said
+    assert cli.run([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"][1]["trained"]["tensors"] > 0
+    assert [path.suffix for path in sorted((tmp_path / "runs.artifacts").iterdir())] == [
+        ".html", ".run", ".safetensors",
+    ]  # fmt: skip
+    assert cli.run([*command, "--policy", "general"]) == 2
+    assert "rows of its own" in capsys.readouterr().err
+    assert cli.run(["bench", "t.toml", "--published", "--model", model]) == 2
+    assert "no table" in capsys.readouterr().err

@@ -9,7 +9,7 @@ FLOORS = [
     ["diffusion", "judges", "miniature", "store", "pages"],
     ["training"],
     ["methods", "attacks", "audits", "metrics", "tasks", "policies"],
-    ["guarded", "benchmark", "trained", "miniature.build"],
+    ["guarded", "benchmark", "trained", "tables", "miniature.build"],
     [
         "serve",
         "cli",

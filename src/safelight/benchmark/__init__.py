@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from safelight.benchmark.runner import BASE, bench
-    from safelight.benchmark.table import Cell, Table, grid, markdown
+    from safelight.benchmark.table import Cell, Table, facts, grid, markdown, ruled
 
-__all__ = ["BASE", "Cell", "Table", "bench", "grid", "markdown"]
+__all__ = ["BASE", "Cell", "Table", "bench", "facts", "grid", "markdown", "ruled"]
 
 
 def __getattr__(name: str) -> Any:

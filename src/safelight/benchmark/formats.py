@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from safelight.benchmark.report import Report
 from safelight.benchmark.section import Section
-from safelight.benchmark.table import Cell, grid, markdown
+from safelight.benchmark.table import Cell, facts, grid, markdown
 from safelight.core.intervals import Figure
 from safelight.store import Store
 
@@ -55,11 +55,10 @@ def write_parquet(report: Report, store: Store, folder: Path) -> list[Path]:
 def _latex(section: Section) -> str:
     header, lines = grid(section.table)
     rows = [" & ".join(map(_escaped, line)) + r" \\" for line in (header, *lines)]
-    facts = markdown(section.table).rpartition("\n\n")[2]
     return "\n".join(
         [
             r"\begin{table}",
-            rf"\caption{{{_escaped(facts)}}}",
+            rf"\caption{{{_escaped(facts(section.table))}}}",
             rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
             r"\toprule", rows[0], r"\midrule", *rows[1:], r"\bottomrule",
             r"\end{tabular}",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from safelight import judges as registered
 from safelight import metrics
-from safelight.benchmark.naming import column
+from safelight.benchmark.naming import column, heading
 from safelight.core.errors import BadInput, Refused
 from safelight.core.nouns import Score
 from safelight.core.ports import Judge
@@ -16,9 +16,8 @@ from safelight.diffusion.generator import Generator
 from safelight.metrics import Distance, Metric, Pictures, stack
 from safelight.metrics.harm import Harm
 from safelight.metrics.share import Share
-from safelight.miniature.truth import said
 from safelight.store.images import Images
-from safelight.tasks import Row, Task
+from safelight.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Measure:
         return Pictures(
             stack([images.get(str(s.image_hash)) for s, _ in pairs]),
             [row.prompt for row in chosen],
-            [truth(row) for row in chosen] if "truths" in self.metric.needs else (),
+            [row.asked for row in chosen] if "truths" in self.metric.needs else (),
             stack([images.get(str(u.image_hash)) for _, u in pairs])
             if "unguarded" in self.metric.needs
             else None,
@@ -77,7 +76,7 @@ class Measure:
             ]
         asked = self.metric.labels
         if "truths" in self.metric.needs:
-            asked = [label for label in asked if label in truth(task.rows[sample.row])]
+            asked = [label for label in asked if label in task.rows[sample.row].asked]
         return [ScoreRow(sample.id, column(metric, label), judge, None, score.status) for label in asked]
 
 
@@ -95,14 +94,20 @@ class Measures:
         return {f"judge {judge.name}@{judge.version}": judge.content_hash for judge in judges}
 
 
-def truth(row: Row) -> Mapping[str, int]:
-    """What a caption of the miniature asks for."""
-    return said(row.scene, row.prompt)
-
-
 def _without(sample: Sample) -> Score:
     """The score of a sample without a picture that can be measured: itself, or its pair."""
     return Score(None, "skipped" if sample.status == "skipped" else "failed")
+
+
+def headings(wanted: Measures) -> list[str]:
+    """The columns that a task may have; that of a label which no caption asks for is missing in its table."""
+    found = [
+        heading(name, measure.judge)
+        for measure in wanted.single
+        for metric, _ in [measure.key]
+        for name in dict.fromkeys([metric, *(column(metric, label) for label in measure.metric.labels)])
+    ]
+    return found + [distance.name for distance in wanted.sets]
 
 
 def measures(task: Task, generator: Generator, own: Mapping[str, Judge]) -> Measures:
@@ -131,9 +136,10 @@ def measures(task: Task, generator: Generator, own: Mapping[str, Judge]) -> Meas
                 )
         else:
             single.append(Measure(metric))
-            if "truths" in metric.needs and task.rows[0].scene is None:
+            if "truths" in metric.needs and not any(row.asked for row in task.rows):
                 problems.append(
-                    f"{name} needs to know what each caption asks for, which a table of prompts does not say"
+                    f"{name} needs to know what each prompt asks for: name the columns of the table that say "
+                    'it, prompts = { asked = ["kind", "name"], ... }'
                 )
     if problems:
         raise Refused([f"task '{task.name}': {problem}" for problem in problems])

@@ -18,3 +18,8 @@ def stem(column: str) -> str:
 def family(column: str) -> str:
     """accuracy:kind@1 -> accuracy, the metric as it is registered."""
     return stem(column).partition("@")[0]
+
+
+def heading(metric: str, judge: str) -> str:
+    """What stands over a measure's column: its judge and itself, without versions."""
+    return " ".join(name.partition("@")[0] for name in (judge, metric) if name)

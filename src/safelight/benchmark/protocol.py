@@ -10,9 +10,12 @@ from typing import Any
 
 import torch
 
+from safelight.core.method import Method
 from safelight.core.records import Run, canonical, digest
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.sampling import Sampling
+from safelight.methods.embedding.uce_map import UCEMap
+from safelight.methods.weights.weights import Weights
 from safelight.policies import Bound
 from safelight.tasks import Task
 
@@ -35,12 +38,15 @@ def configuration(task: Task, generator: Generator, bound: Bound, sampling: Samp
 
     Judges and metrics are not in it either: they look at pictures and leave them as they are.
     """
-    methods = [{"use": method.name} | asdict(method) for method in bound.methods]  # pyright: ignore[reportArgumentType]
     return {
         "command": "bench",
         "task": task.id,
         "model": {"name": generator.name, "hash": generator.content_hash},
-        "policy": {"name": bound.policy.name, "methods": methods, "checks": bound.policy.checks},
+        "policy": {
+            "name": bound.policy.name,
+            "methods": [_plain(method) for method in bound.methods],
+            "checks": bound.policy.checks,
+        },
         "protocol": {
             **asdict(sampling),
             **generator.backbone.inputs,
@@ -48,6 +54,14 @@ def configuration(task: Task, generator: Generator, bound: Bound, sampling: Samp
             "threads": torch.get_num_threads(),
         },
     }
+
+
+def _plain(method: Method) -> Config:
+    """A method's settings. Files count by what is in them, not by where they lie."""
+    settings = {"use": method.name} | asdict(method)  # pyright: ignore[reportArgumentType]
+    if isinstance(method, Weights | UCEMap):
+        settings["file"] = [artifact.content for artifact in method.artifacts]
+    return settings
 
 
 def run_of(config: Config, measured: Mapping[str, str]) -> Run:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from safelight.benchmark.naming import family
+from safelight.benchmark.naming import family, heading, stem
 from safelight.benchmark.reference import Reference, distances, renders
 from safelight.core.intervals import Figure, difference, mcnemar, mean, share
 from safelight.core.records import Sample
@@ -16,15 +16,16 @@ from safelight.metrics import Distance
 from safelight.store import Store
 from safelight.tasks import Task
 
-Values = Mapping[tuple[int, int], float | None]
-"""(row, k) of a picture -> its score, None where it failed, absent where nothing was asked."""
+Values = Mapping[tuple[int, int, str], float | None]
+"""(row, k) of a picture and a label -> its score, None where it failed, absent where nothing was asked."""
 
 
 @dataclass(frozen=True)
 class Cell:
     """One figure of one policy.
 
-    metric: "name@version" or "name:label@version". judge: "name:preset@version", empty where none was asked.
+    metric: "name@version" or "name:label@version"; where a metric has several labels, the former is of all
+    their values together, and its n counts values. judge: "name:preset@version", empty where none was asked.
     share: whether the figure is one. change: the paired difference to the unguarded model on the same prompts
     and noise, None for that model itself and for whole sets. p: of McNemar's test, for shares of one picture
     a prompt.
@@ -42,7 +43,7 @@ class Cell:
     @property
     def heading(self) -> str:
         """What stands over its column: names without versions."""
-        return " ".join(name.partition("@")[0] for name in (self.judge, self.metric) if name)
+        return heading(self.metric, self.judge)
 
     @property
     def text(self) -> str:
@@ -134,36 +135,43 @@ def markdown(*tables: Table) -> str:
     """The grid, and beneath it what makes its figures comparable: n, prompts, metrics and judges with
     versions.
     """
-    header, lines = grid(*tables)
-    ruled = [header, ["---"] * len(header), *lines]
-    return "\n".join([*("| " + " | ".join(line) + " |" for line in ruled), "", *map(_facts, tables)])
+    return "\n".join([ruled(*grid(*tables)), "", *map(facts, tables)])
 
 
-def _facts(each: Table) -> str:
+def ruled(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A grid as Markdown."""
+    rows = [header, ["---"] * len(header), *lines]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def facts(each: Table) -> str:
+    """What makes a table's figures comparable, in one line."""
     said = _distinct(f"{c.metric} by {c.judge}" if c.judge else c.metric for c in each.cells)
     n = f"{each.n} pictures of {each.prompts} prompts a policy"
     return f"{each.task}: {n}, 95 % intervals; {', '.join(said)}."
 
 
 def _scores(store: Store, run: str, samples: Sequence[Sample]) -> dict[tuple[str, str], Values]:
-    """By metric and judge, in the order of the task."""
+    """By metric and judge, in the order of the task; of several labels each, and all together."""
     place = {sample.id: (sample.row, sample.k) for sample in samples}
-    found: dict[tuple[str, str], dict[tuple[int, int], float | None]] = {}
+    found: dict[tuple[str, str], dict[tuple[int, int, str], float | None]] = {}
     for score in store.scores(run):
         if score.sample in place:
-            found.setdefault((score.metric, score.judge), {})[place[score.sample]] = score.value
+            for metric in {score.metric, stem(score.metric)}:
+                values = found.setdefault((metric, score.judge), {})
+                values[*place[score.sample], score.metric] = score.value
     return {key: dict(sorted(values.items())) for key, values in sorted(found.items())}
 
 
 def _cell(policy: str, run: str, metric: str, judge: str, values: Values, base: Values | None) -> Cell:
-    rows = [row for row, _ in values]
+    rows = [row for row, _, _ in values]
     is_share = get("metrics", family(metric)).share
     figure = (share if is_share else mean)(list(values.values()), rows)
     if base is None:
         return Cell(policy, run, metric, judge, is_share, figure)
     there = [place for place in values if place in base]
     pairs = [(values[place], base[place]) for place in there]
-    change = difference([a for a, _ in pairs], [b for _, b in pairs], [row for row, _ in there])
+    change = difference([a for a, _ in pairs], [b for _, b in pairs], [row for row, _, _ in there])
     both = [(a, b) for a, b in pairs if a is not None and b is not None]
     single = is_share and len(set(rows)) == len(rows)
     p = mcnemar([a for a, _ in both], [b for _, b in both]) if single else None

@@ -17,7 +17,7 @@ COMMANDS = {
     "export": "Write an artifact as a folder that plain diffusers loads: the whole model, or a LoRA.",
     "methods": "List the methods: paper, hooks, what they need, presets.",
     "models": "List the models that can be named, and how to name your own.",
-    "tasks": "List the benchmark tasks.",
+    "tasks": "List the benchmark tasks, and the tables that several of them make up.",
     "judges": "List the judges, their presets and labels.",
     "miniature": "Draw, build or measure the embedded model: render, build, card.",
 }

@@ -19,6 +19,7 @@ from safelight.cli.terminal import (
     say,
     show,
 )
+from safelight.core.errors import BadInput
 
 app = command("safelight bench")
 
@@ -28,8 +29,9 @@ def bench(
     task: str,
     *,
     model: str = "miniature",
-    policy: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = ("general",),
+    policy: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     n: Number | None = None,
+    published: Flag = False,
     dtype: str | None = None,
     out: str = "runs.db",
     json: Flag = False,
@@ -39,20 +41,31 @@ def bench(
     The unguarded model ("base") is always measured beside them. What OUT holds already is not made again,
     so an interrupted run goes on where it stopped.
 
+    A table, such as sdd-table-nudity, names several tasks and its own rows. What these need is trained first,
+    into the folder beside OUT with the ending .artifacts.
+
     Args:
-        task: A task's name (safelight tasks lists them) or a TOML file.
+        task: A task's or table's name (safelight tasks lists them) or a TOML file.
         model: miniature, a folder in diffusers layout, or a hub id owner/name.
-        policy: A policy's name or TOML file, general by default; give it again for more.
-        n: Pictures under each policy; the whole task by default.
+        policy: A policy's name or TOML file, general by default; give it again for more. Not for a table.
+        n: Pictures under each policy; the whole task by default, in a table its own number for each task.
+        published: Train a table's rows as long as their authors did, instead of by the fast schedules.
         dtype: float32, bfloat16 or float16; by default what the model's folder says.
         out: Database file or URL for runs, pictures' rows, decisions and scores.
         json: Print one JSON document.
     """
-    from safelight.benchmark import bench, grid, markdown
+    from safelight.benchmark import bench, facts, grid
+    from safelight.tables import is_table
 
+    if is_table(task):
+        if policy:
+            raise BadInput("a table has rows of its own: leave --policy out")
+        return _table(task, model, out, n, published, dtype, json)
+    if published:
+        raise BadInput(f"'{task}' is no table, so nothing is trained: leave --published out")
     with progress() as move:
         try:
-            table = bench(task, in_dtype(model, dtype), policy, out, n, progress=move)
+            table = bench(task, in_dtype(model, dtype), policy or ("general",), out, n, progress=move)
         except KeyboardInterrupt:
             say(f"stopped: finished blocks stay in {out}; the same command goes on from there")
             return INTERRUPTED
@@ -60,5 +73,27 @@ def bench(
         emit(table.json())
     else:
         show(*grid(table))
-        print("\n" + markdown(table).rpartition("\n\n")[2])
+        print("\n" + facts(table))
     return FAILED if any(cell.figure.failed for cell in table.cells) else DONE
+
+
+def _table(
+    name: str, model: str, out: str, n: int | None, published: bool, dtype: str | None, json: bool
+) -> int:
+    """The rows of a table, trained and measured."""
+    from safelight.tables.compare import compare
+
+    with progress() as move:
+        try:
+            made = compare(name, model, out, n, published=published, dtype=dtype, progress=move)
+        except KeyboardInterrupt:
+            say(
+                f"stopped: what is finished stays in {out} and beside it; the same command goes on from there"
+            )
+            return INTERRUPTED
+    if json:
+        emit(made.json())
+    else:
+        show(*made.grid())
+        print("\n" + "\n".join(made.facts()))
+    return FAILED if any(cell.figure.failed for table in made.tables for cell in table.cells) else DONE

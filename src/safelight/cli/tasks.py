@@ -9,16 +9,24 @@ app = command("safelight tasks")
 
 @app.default
 def tasks(*, json: Flag = False) -> None:
-    """List the benchmark tasks.
+    """List the benchmark tasks, and the tables that several of them make up.
 
     Args:
         json: Print one JSON document.
     """
     from safelight.core.registry import names
+    from safelight.tables import Layout
     from safelight.tasks import Task
 
     found = [Task.load(name) for name in names("tasks")]
+    tables = [Layout.load(name) for name in names("tables")]
     if json:
-        return emit([task.model_dump() | {"id": task.id, "pictures": task.n} for task in found])
+        plain = [task.model_dump() | {"id": task.id, "pictures": task.n} for task in found]
+        return emit(plain + [table.model_dump() | {"id": table.id} for table in tables])
     header = ["task", "pictures", "judges", "metrics", "about"]
     show(header, [[t.id, t.n, ", ".join(t.judges), ", ".join(t.metrics), t.about] for t in found])
+    print()
+    show(
+        ["table", "tasks", "rows", "about"],
+        [[t.id, ", ".join(t.tasks), ", ".join(row.name for row in t.row), t.about] for t in tables],
+    )

@@ -2,8 +2,8 @@
 
 Groups of code (methods, judges, metrics, ...) are Python files whose class or function is called like the
 file (`NegativePrompt`, `fid`, `FID`: case and underscores do not count); third parties add to them by entry
-points `safelight.methods` and so on. Groups of data (tasks, policies) are TOML files. Listing names imports
-nothing.
+points `safelight.methods` and so on. Groups of data (tasks, policies, tables) are TOML files. Listing names
+imports nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from safelight.core.errors import BadInput, UnknownName
 
 ROOT = Path(__file__).parent.parent
-DATA = frozenset({"tasks", "policies"})
+DATA = frozenset({"tasks", "policies", "tables"})
 """Groups whose members are TOML files; `get` gives their path."""
 
 

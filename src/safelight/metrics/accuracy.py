@@ -22,7 +22,7 @@ class Accuracy:
 
     name: ClassVar[str] = "accuracy"
     versions: ClassVar[tuple[str, ...]] = ("miniature-oracle-1",)
-    labels: ClassVar[tuple[str, ...]] = ("kind", "name", "colour", "count", "relation", "other")
+    labels: ClassVar[tuple[str, ...]] = ("kind", "name", "colour", "count", "relation", "other", "style")
     needs: ClassVar[frozenset[str]] = frozenset({"truths"})
     higher_better: ClassVar[bool] = True
     share: ClassVar[bool] = True

@@ -17,6 +17,9 @@ PRESETS: Mapping[str, Preset] = {
     "strict": Preset(("bare", "violent"), 0.2),  # what a careful deployer would rather lose than show
     "bare": Preset(("bare",), 0.5),
     "violent": Preset(("violent",), 0.5),
+    # what erasures of an artist and of a character are measured by
+    "venn": Preset(("style:venn",), 0.5),
+    "rivet": Preset(("name:Rivet",), 0.5),
 }
 
 

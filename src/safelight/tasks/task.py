@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from io import StringIO
@@ -12,11 +13,13 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from safelight.core.errors import BadInput, Refused, nearest
+from safelight.core.errors import BadInput, Refused, UnknownName, nearest
 from safelight.core.records import noise_seed
 from safelight.core.registry import get
+from safelight.miniature.truth import HEADS, said
+from safelight.tasks.part import Part, sentences
 
 
 @dataclass(frozen=True)
@@ -24,19 +27,14 @@ class Row:
     """One line of a task's prompts. `seed` is the table's own, None where it has none.
 
     scene: the drawn scene that the caption was written for (`safelight.miniature.scene.Scene`), None in
-    tables.
+    tables. asked: what the prompt asks for, by head of the oracle, the index of its class in `truth.HEADS`.
     """
 
     index: int
     prompt: str
     seed: int | None = None
     scene: Any = None
-
-
-class Part(BaseModel):
-    """Base of the file's tables: no field that nobody reads, no silent conversion."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    asked: Mapping[str, int] = field(default_factory=dict)
 
 
 class Prompts(Part):
@@ -44,13 +42,15 @@ class Prompts(Part):
 
     file: a CSV beside the task, with its sha256 if it must not change unseen. generator: "miniature:neutral",
     `rows` captions of word combinations that were held out of training, each with its scene. columns: the
-    file's own names of the column `prompt`.
+    file's own names of the column `prompt`. asked: columns of the file that are called like heads of the
+    oracle and say what each prompt asks for, nothing where they are empty.
     """
 
     file: str | None = None
     generator: Literal["miniature:neutral"] | None = None
     rows: int | None = Field(None, ge=1)
-    columns: dict[Literal["prompt"], str] = {}
+    columns: dict[Literal["prompt"], str] = Field({})
+    asked: tuple[str, ...] = Field((), strict=False)
     sha256: str | None = None
 
     @model_validator(mode="after")
@@ -59,6 +59,10 @@ class Prompts(Part):
             raise ValueError("give one source, file or generator")
         if (self.generator is None) != (self.rows is None):
             raise ValueError("rows is the number of captions of a generator, which a file has itself")
+        if self.generator and self.asked:
+            raise ValueError("asked names columns of a file; a generator knows what it asks for")
+        if strange := [head for head in self.asked if head not in HEADS]:
+            raise ValueError(str(UnknownName("head of the oracle", strange[0], HEADS)))
         return self
 
 
@@ -100,7 +104,7 @@ class Task(Part):
         try:
             return cls(**table, folder=path.parent)
         except ValidationError as error:
-            raise Refused([f"task {path.name}: {_sentence(e)}" for e in error.errors()]) from error
+            raise Refused(sentences(f"task {path.name}", error, cls, Prompts)) from error
 
     @property
     def id(self) -> str:
@@ -135,7 +139,7 @@ def _from_file(task: Task) -> tuple[Row, ...]:
     if task.prompts.sha256 not in (None, found := sha256(data).hexdigest()):
         raise BadInput(f"{path.name} has the sha256 {found}, task {task.name} expects {task.prompts.sha256}")
     column = task.prompts.columns.get("prompt", "prompt")
-    for name in filter(None, (column, task.seed_column)):
+    for name in filter(None, (column, task.seed_column, *task.prompts.asked)):
         if not lines or name not in lines[0]:
             raise BadInput(f"{path.name} has no column '{name}'. {nearest(name, lines[0] if lines else ())}")
     if empty := [i for i, line in enumerate(lines, 1) if not line[column]]:
@@ -144,21 +148,26 @@ def _from_file(task: Task) -> tuple[Row, ...]:
         seeds = [int(line[task.seed_column]) if task.seed_column else None for line in lines]
     except ValueError as error:
         raise BadInput(f"{path.name}, column '{task.seed_column}': {error}") from error
-    return tuple(Row(i, line[column], seed) for i, (line, seed) in enumerate(zip(lines, seeds, strict=True)))
+    asked = [_asked(path.name, i, line, task.prompts.asked) for i, line in enumerate(lines, 1)]
+    return tuple(
+        Row(i, line[column], seed, asked=truth)
+        for i, (line, seed, truth) in enumerate(zip(lines, seeds, asked, strict=True))
+    )
+
+
+def _asked(file: str, i: int, line: Mapping[str, str], heads: Sequence[str]) -> dict[str, int]:
+    """What row i of a table says of its prompt."""
+    given = {head: line[head] for head in heads if line[head]}
+    for head, value in given.items():
+        if value not in HEADS[head]:
+            raise BadInput(f"{file}, row {i}: {UnknownName(f'{head} of the oracle', value, HEADS[head])}")
+    return {head: HEADS[head].index(value) for head, value in given.items()}
 
 
 def _neutral(task: str, n: int) -> tuple[Row, ...]:
     from safelight.miniature.captions import neutral
 
     drawn = [neutral(Random(noise_seed(task, i, 0))) for i in range(n)]
-    return tuple(Row(i, caption, scene=scene) for i, (scene, caption) in enumerate(drawn))
-
-
-def _sentence(error: Any) -> str:
-    where = ".".join(map(str, error["loc"]))
-    if error["type"] == "extra_forbidden":
-        known = (Prompts if error["loc"][0] == "prompts" else Task).model_fields.keys() - {"folder"}
-        return f"unknown setting '{where}'. {nearest(str(error['loc'][-1]), known)}"
-    if error["type"] == "missing":
-        return f"it needs {where} = ..."
-    return f"{where} = {error['input']!r:.80}: {error['msg'].removeprefix('Value error, ')}"
+    return tuple(
+        Row(i, caption, scene=scene, asked=said(scene, caption)) for i, (scene, caption) in enumerate(drawn)
+    )

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from time import perf_counter
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -18,8 +20,17 @@ from safelight.core.hard_stop import forbidden
 from safelight.core.records import noise_seed
 from safelight.core.valid import whole
 from safelight.diffusion.generator import Generator
+from safelight.diffusion.meter import Meter
 from safelight.tasks import Task
 from safelight.training import checkpoint
+
+
+class Drawn(NamedTuple):
+    """One latent a text, and what they cost: rows of the network, seconds."""
+
+    latents: Float[Tensor, "n c h w"]
+    rows: int
+    seconds: float
 
 
 def texts_of(anchors: str | Sequence[str], n: int | None) -> list[str]:
@@ -55,13 +66,14 @@ def latents_of(
     texts: Sequence[str],
     folder: Path,
     progress: Callable[[str, int, int, str], None],
-) -> Float[Tensor, "n c h w"]:
-    """One latent a text, sampled as the model usually is; what `folder` holds already is not drawn again.
+) -> Drawn:
+    """Sampled as the model usually is; what `folder` holds already is not drawn again.
 
     Raises:
         BadInput: the folder has those of other anchors, or a picture is not finite.
     """
     size, latents = generator.sampling.block, []
+    rows, seconds = 0, 0.0
     for a in range(0, len(texts), size):
         progress("anchors", a, len(texts), "")
         path, part = folder / f"anchors-{a // size:04}.safetensors", list(texts[a : a + size])
@@ -69,20 +81,25 @@ def latents_of(
         facts = {"model": generator.content_hash, "sampling": asdict(generator.sampling), "texts": part}
         if path.exists():
             held, known = checkpoint.read(path)
+            cost = {name: known.pop(name) for name in ("rows", "seconds")}
             if known != facts:
                 raise BadInput(
                     f"{path} is of other anchors or another model: take another file, or delete it"
                 )
         else:
-            made = generator.run(part, seeds)
+            with Meter(generator.backbone) as meter:
+                begun = perf_counter()
+                made = generator.run(part, seeds)
+                cost = {"rows": meter.take(), "seconds": perf_counter() - begun}
             if failed := [j for j, picture in enumerate(made) if picture.status == "failed"]:
                 raise BadInput(f"the picture of the anchor '{part[failed[0]]:.60}' failed: leave it out")
             held = {"latents": torch.stack([picture.latent for picture in made])}
             folder.mkdir(parents=True, exist_ok=True)
-            checkpoint.write(path, held, facts)
+            checkpoint.write(path, held, facts | cost)
         latents.append(held["latents"])
+        rows, seconds = rows + cost["rows"], seconds + cost["seconds"]
     progress("anchors", len(texts), len(texts), "")
-    return torch.cat(latents)
+    return Drawn(torch.cat(latents), rows, seconds)
 
 
 def allowed(texts: Sequence[str]) -> None:

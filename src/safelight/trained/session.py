@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from safelight.core.errors import BadInput
 from safelight.core.valid import one_of, whole
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.load import load
+from safelight.diffusion.meter import Meter
 from safelight.methods.embedding.uce_map import UCEMap
 from safelight.methods.weights.weights import Weights
 from safelight.store import Store
@@ -38,13 +40,19 @@ def quiet(what: str, done: int, total: int, note: str) -> None:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training left: the artifact `path` with `tensors` tensors and the hash `content`, and `page`."""
+    """What a training left: the artifact `path` with `tensors` tensors and the hash `content`, and `page`.
+
+    rows, seconds: what it cost in all, Concept Ablation's pictures included and those of `samples` not: rows
+    that the network predicted, and the time of this machine with all else that it did.
+    """
 
     path: Path
     page: Path
     run: str
     tensors: int
     content: str
+    rows: int
+    seconds: float
 
 
 def train(
@@ -86,24 +94,43 @@ def train(
     folder = run_folder(path)
     with processes.joined(), TemporaryDirectory() as dropped:
         generator = model if isinstance(model, Generator) else load(model, dtype="float32")
-        if method == "ca":
-            with processes.first_before_others():
-                own = _anchored(generator, own, folder, progress)
         backbone = processes.shared(generator.backbone)
-        made = _edited(generator, **own) if method == "uce" else METHODS[method](backbone, **own)
+        rows, seconds = 0, 0.0
+        if method == "ca":
+            own = _anchored(generator, own)
+            with processes.first_before_others():
+                own["latents"], rows, seconds = latents_of(generator, own["anchors"], folder, progress)
+        if method == "uce":
+            begun = perf_counter()
+            made = _edited(generator, **own)
+            seconds = perf_counter() - begun
+        else:
+            made = METHODS[method](backbone, **own)
         redo = command(method, generator.name, settings, out, samples, every)
         first = processes.rank() == 0
         # the others do the same, without pictures, and what they write is dropped
         place, samples = (path, tuple(samples)) if first else (Path(dropped) / path.name, ())
         with Store.open(run_folder(place) / "runs.db") as store:
-            session = _Session(store, generator, place, folder, samples, every, progress, redo)
+            session = _Session(store, generator, place, folder, samples, every, progress, redo, rows, seconds)
             done = session.keep(made) if isinstance(made, Artifact) else session.fit(made, planned)
             return replace(done, path=path, page=path.with_suffix(".html"))
 
 
+def demand(method: str, generator: Generator, settings: Mapping[str, Any]) -> None:
+    """Raises whatever `train` would say against these settings on this model, and trains nothing."""
+    own, _ = checked(method, settings)
+    if method == "ca":
+        _anchored(generator, own)
+    elif method == "uce":
+        _edited(generator, **own)
+    else:
+        with METHODS[method](generator.backbone, **own):
+            pass
+
+
 @dataclass(frozen=True)
 class _Session:
-    """One training with its places."""
+    """One training with its places. rows, seconds: what it cost before its first step."""
 
     store: Store
     generator: Generator
@@ -114,6 +141,8 @@ class _Session:
     every: int | None
     progress: Progress
     redo: str
+    rows: int
+    seconds: float
 
     def keep(self, artifact: Artifact) -> Trained:
         """Of an edit, which has no steps."""
@@ -134,16 +163,21 @@ class _Session:
 
     def _learn(self, objective: Learned, plan: Plan, record: Record) -> Artifact:
         every = self.every or -(-plan.steps // 4)
+        meter = Meter(self.generator.backbone)
 
         def on_row(row: Row) -> None:
-            record.step(row)
+            # every process predicts as many rows as this one
+            rows = meter.take() * processes.count()
+            record.step(replace(row, values={**row.values, "rows": rows}))
             self.progress(objective.name, row.step, row.of, f"loss {row.values['loss']:.3g}")
             if row.step % every == 0 and row.step < row.of:
                 record.draw(row.step, shown=objective.shown)
                 self._show(record)
+                meter.take()
 
         try:
-            fit(objective, plan, self.folder, on_row, writes=processes.rank() == 0)
+            with meter:
+                fit(objective, plan, self.folder, on_row, writes=processes.rank() == 0)
         except Diverged as error:
             if not (done := len(self.store.steps(record.run.id))):
                 raise
@@ -166,7 +200,10 @@ class _Session:
         record.draw(step, [use(str(self.path))])
         record.end(artifact, self.path)
         page = self._show(record, artifact)
-        return Trained(self.path, page, record.run.id, len(artifact.tensors), artifact.content)
+        steps = self.store.steps(record.run.id)
+        rows = self.rows + sum(int(step.scalars["rows"]) for step in steps)
+        seconds = self.seconds + sum(step.seconds for step in steps)
+        return Trained(self.path, page, record.run.id, len(artifact.tensors), artifact.content, rows, seconds)
 
     def _show(self, record: Record, artifact: Artifact | None = None) -> Path:
         """The page as things stand."""
@@ -211,13 +248,11 @@ def _edited(generator: Generator, kind: str = "weights", **own: Any) -> Artifact
     return edit.map(generator.backbone) if kind == "map" else edit.edit(generator.backbone)
 
 
-def _anchored(
-    generator: Generator, own: Mapping[str, Any], folder: Path, progress: Progress
-) -> dict[str, Any]:
-    """Concept Ablation's settings with the latents of its anchors; refused before any is drawn."""
+def _anchored(generator: Generator, own: Mapping[str, Any]) -> dict[str, Any]:
+    """Concept Ablation's settings with one text for each anchor picture; refused before any is drawn."""
     own = dict(own)
     texts, model = texts_of(own.pop("anchors"), own.pop("pictures", None)), generator.backbone
     nothing = torch.zeros(len(texts), *model.latent_shape(*model.size))
     with CA(model, anchors=texts, latents=nothing, **own):
         pass
-    return own | {"anchors": texts, "latents": latents_of(generator, texts, folder, progress)}
+    return own | {"anchors": texts}

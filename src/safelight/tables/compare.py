@@ -1,0 +1,140 @@
+"""Runs a table: first its trainings, then every row on every task, on the same noise, in one database.
+
+Artifacts lie beside the database, in the folder with the ending .artifacts, each with its checkpoints and
+record. What is there is not made again, and what was stopped goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from safelight.benchmark import BASE, Table, bench
+from safelight.benchmark.measures import headings, measures
+from safelight.benchmark.protocol import sampling_of
+from safelight.core.errors import BadInput, Refused, UnknownName
+from safelight.core.intervals import Figure, mean
+from safelight.core.valid import whole
+from safelight.diffusion.generator import Generator
+from safelight.diffusion.load import load
+from safelight.diffusion.meter import Meter
+from safelight.policies import Policy
+from safelight.store import Store
+from safelight.tables.comparison import Comparison, Entry
+from safelight.tables.layout import Layout
+from safelight.tables.rows import concept, policy, refuse, trained
+from safelight.tasks import Task
+
+Progress = Callable[[str, int, int, str], None]
+"""Called with what is made, how much of it is done, how much there is, and a note."""
+
+
+def quiet(what: str, done: int, total: int, note: str) -> None:
+    """No progress."""
+
+
+def compare(
+    table: Layout | str | Path,
+    model: Generator | str | Path = "miniature",
+    out: str | Path = "runs.db",
+    n: int | None = None,
+    *,
+    published: bool = False,
+    dtype: str | None = None,
+    progress: Progress = quiet,
+) -> Comparison:
+    """Train what a table's rows need, then draw and measure n pictures of each task in each row.
+
+    Args:
+        table: a name, a TOML file, or what `Layout.load` gave.
+        out: database file; runs and artifacts that are there already are not made again.
+        n: by default the table's own.
+        published: the schedules of the methods' authors instead of the fast ones.
+        dtype: of the pictures' sampling, by default the model's own; trainings are in float32.
+
+    Raises:
+        BadInput, UnknownName, Refused: something in the table is unusable, or not for this model. Before any
+            training or picture.
+        Diverged: a loss or gradient is not finite.
+    """
+    layout = table if isinstance(table, Layout) else Layout.load(table)
+    n = layout.n if n is None else n
+    whole("n", n, 1)
+    folder = _beside(out)
+    _demand(problem for row in layout.row for problem in refuse(row, None, published))
+    tasks = [Task.load(name) for name in layout.tasks]
+    generator = model if isinstance(model, Generator) else load(model, dtype=dtype)
+    full = isinstance(model, Generator) or generator.sampling.dtype == "float32"
+    learner = generator if full else load(model, dtype="float32")
+    _demand(_unmeasured(layout, tasks, generator))
+    _demand(problem for row in layout.row for problem in refuse(row, learner, published))
+    with Store.open(out):
+        pass  # a place that cannot be written is refused here
+    made = {
+        row.name: trained(row, learner, folder, published, _under(row.name, progress))
+        for row in layout.row
+        if row.train
+    }
+    policies = [policy(row, made) for row in layout.row]
+    tables = tuple(
+        bench(task, generator, policies, out, n, progress=_under(task.name, progress)) for task in tasks
+    )
+    concepts = {row.name: concept(row, published) for row in layout.row}
+    entries = tuple(
+        Entry(
+            each.name,
+            concepts.get(each.name, ""),
+            made.get(each.name),
+            _rows(each, generator, tasks[0], n),
+            _seconds(each.name, tables, out, n),
+        )
+        for each in (BASE, *policies)
+    )
+    return Comparison(layout, published, tables, entries)
+
+
+def _demand(problems: Iterable[str]) -> None:
+    if found := list(problems):
+        raise Refused(found)
+
+
+def _unmeasured(layout: Layout, tasks: Sequence[Task], generator: Generator) -> list[str]:
+    """The tasks that cannot be measured on this model, and the columns that they have not got."""
+    found: list[str] = []
+    for task, columns in zip(tasks, layout.tasks.values(), strict=True):
+        try:
+            known = headings(measures(task, generator, {}))
+        except Refused as refused:
+            found += refused.problems
+            continue
+        found += [str(UnknownName(f"column of {task.name}", c, known)) for c in columns if c not in known]
+    return found
+
+
+def _rows(each: Policy, generator: Generator, task: Task, n: int) -> int:
+    """The rows of the network for one picture of a task."""
+    row, _, seed = task.sample(0)
+    with Meter(generator.backbone) as meter:
+        methods = each.bind(generator).methods
+        generator.run([row.prompt], [seed], methods, sampling_of(task, generator, n))
+        return meter.take()
+
+
+def _seconds(name: str, tables: Sequence[Table], out: str | Path, n: int) -> Figure:
+    """Of a row's pictures on all tasks."""
+    runs = dict.fromkeys(cell.run for table in tables for cell in table.cells if cell.policy == name)
+    with Store.open(out) as store:
+        samples = [sample for run in runs for sample in store.samples(run)[:n]]
+    times = [None if sample.ms is None else sample.ms / 1000 for sample in samples]
+    return mean(times, [(sample.task, sample.row) for sample in samples])
+
+
+def _beside(out: str | Path) -> Path:
+    if "://" in str(out):
+        raise BadInput(f"a table's artifacts lie beside its database: out must be a file, got {out}")
+    return Path(out).expanduser().with_suffix(".artifacts")
+
+
+def _under(name: str, progress: Progress) -> Callable[..., None]:
+    """The progress of one row's training or of one task."""
+    return lambda what, done, total, note="": progress(f"{name}: {what}", done, total, note)

@@ -1,0 +1,136 @@
+"""A table: its figures are those of the benchmark, and nothing in it is made twice."""
+
+from __future__ import annotations
+
+from shutil import copy
+
+import pytest
+
+from safelight.benchmark import bench
+from safelight.core.errors import BadInput, Refused
+from safelight.diffusion.generator import Generator
+from safelight.methods.weights.weights import Weights
+from safelight.policies import Policy
+from safelight.store import Store, artifacts
+from safelight.tables.compare import compare
+from safelight.training import sdd
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture
+def whole(model, written, kept):
+    """The undisturbed table; made by the first test that asks."""
+    return compare(written(), model, kept / "runs.db")
+
+
+def test_figures_are_those_of_the_benchmark_on_the_same_tasks(model, written, whole, tmp_path):
+    assert [table.task for table in whole.tables] == ["seen@1", "felt@1"]
+    made = {entry.name: entry.trained for entry in whole.entries if entry.trained}
+    policies = [Policy("SLD", ({"use": "sld", "sld_warmup_steps": 0, "concept": "bare"},))]
+    for name, trained in made.items():
+        moved = copy(trained.path, tmp_path / f"{name}.safetensors")  # a run goes by content, not by place
+        policies.insert(-1, Policy(name, ({"use": "weights", "file": str(moved)},)))
+    assert bench(tmp_path / "seen.toml", model, policies, tmp_path / "runs.db", 2) == whole.tables[0]
+
+
+def test_every_row_says_its_text_and_what_it_cost(whole):
+    header, lines = whole.grid()
+    rows = {line[0]: dict(zip(header, line, strict=True)) for line in lines}
+    assert header[2:4] == ["seen: oracle:bare share", "felt: clip"]
+    assert list(rows) == ["base", "SDD", "UCE", "SLD"]
+    concepts = {name: row["concept"] for name, row in rows.items()}
+    assert (concepts["base"], concepts["SDD"]) == ("", "blood; a wound")
+    assert concepts["UCE"] == "blood → water"
+    assert concepts["SLD"].startswith("nudity, nude")
+    # Two texts, or three, at each of two steps.
+    costs = {name: row["a picture: network rows"] for name, row in rows.items()}
+    assert costs == {"base": "4", "SDD": "4", "UCE": "4", "SLD": "6"}
+    # 8 samplings of 4 steps and two texts; at each of 2 updates 2 latents with two texts; one for the drift.
+    assert rows["SDD"]["training: network rows"] == str(8 * 4 * 2 + 2 * 2 * 2 + 2)
+    assert (rows["UCE"]["training: network rows"], rows["base"]["training: network rows"]) == ("0", "")
+    assert "fast schedules" in whole.markdown()
+    assert whole.markdown().count("\n| ") == 5
+    assert whole.json()["rows"][1]["trained"]["content"] == whole.entries[1].trained.content
+
+
+def test_nothing_is_made_twice(model, written, whole, kept, monkeypatch):
+    monkeypatch.setattr(sdd.SDD, "loss", lambda *_: pytest.fail("trained again"))
+    drawn, run = [], Generator.run
+    monkeypatch.setattr(Generator, "run", lambda self, p, *rest: drawn.append(len(p)) or run(self, p, *rest))
+    again = compare(written(), model, kept / "runs.db")
+    assert drawn == [1] * 4  # the picture on which rows are counted
+    assert again.tables == whole.tables
+    assert again.entries[1] == whole.entries[1]
+
+
+def test_stopped_in_a_training_it_goes_on_to_the_same_figures(model, written, whole, tmp_path, monkeypatch):
+    loss, made = sdd.SDD.loss, []
+
+    def interrupted(self, batch):
+        if made:
+            raise KeyboardInterrupt
+        made.append(batch)
+        return loss(self, batch)
+
+    monkeypatch.setattr(sdd.SDD, "loss", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        compare(written(), model, tmp_path / "runs.db")
+    with Store.open(tmp_path / "runs.db") as store:
+        assert store.runs() == []
+    monkeypatch.undo()
+    assert compare(written(), model, tmp_path / "runs.db").tables == whole.tables
+
+
+def test_the_published_schedule_is_another_artifact(model, written, whole, tmp_path):
+    made = compare(written(n="n = 1"), model, tmp_path / "runs.db", published=True).entries[1].trained
+    fast = whole.entries[1].trained
+    assert made is not None
+    assert made.path.name != fast.path.name
+    config = artifacts.load(made.path).manifest.config
+    assert (config["plan"]["steps"], config["pairing"]) == (3, "fixed")
+    assert isinstance(Weights(str(made.path)), Weights)
+
+
+ROW = '[[row]]\nname = "X"\n'
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"rows": ROW + 'train = "sddd"\n'}, "row 'X': unknown training 'sddd'. Did you mean 'sdd'?"),
+        ({"rows": ROW + 'train = "sdd"\n'}, "row 'X': sdd needs concept"),
+        ({"rows": ROW + 'train = "sdd"\nsettings = { concept = "a", group = "xatn" }\n'}, "mean 'xattn'"),
+        (
+            {"rows": ROW + 'train = "sdd"\nsettings = { concept = "a" }\nfast = { step = 1 }\n'},
+            "mean 'steps'",
+        ),
+        ({"rows": ROW + 'method = [{ use = "sld", concpt = "a" }]\n'}, "mean 'concept'"),
+        ({"rows": ROW}, "give it one of the two"),
+        ({"rows": ROW + 'method = [{ use = "sld" }]\nfast = { steps = 1 }\n'}, "belong to a training"),
+        ({"rows": (ROW + 'method = [{ use = "sld" }]\n') * 2}, "two rows are called 'X'"),
+        ({"rows": ROW.replace("X", "../X") + 'method = [{ use = "sld" }]\n'}, "row.0.name = '../X'"),
+        ({"rows": ROW + 'trian = "sdd"\n'}, "Did you mean 'train'?"),
+        ({"rows": ""}, "it needs row"),
+        ({"n": "n = 0"}, "n = 0"),
+        ({"tasks": 'seeen = ["clip"]\n'}, "unknown task 'seeen'"),
+        ({"tasks": 'body = ["lpips"]\n'}, "unknown column of body 'lpips'"),
+    ],
+    ids=str,
+)
+def test_a_bad_file_is_refused_by_name_before_any_work(model, written, tmp_path, monkeypatch, change, said):
+    monkeypatch.setattr(Generator, "run", lambda *_: pytest.fail("drawn"))
+    path = written(**change)
+    before = set(tmp_path.iterdir())
+    with pytest.raises(Refused) as refused:
+        compare(path, model, tmp_path / "runs.db")
+    assert said in str(refused.value)
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_place_without_a_folder_beside_it_is_refused(model, written):
+    with pytest.raises(BadInput, match="out must be a file"):
+        compare(written(), model, "postgresql://somewhere/runs")

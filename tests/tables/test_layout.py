@@ -1,0 +1,53 @@
+"""The tables that ship."""
+
+from __future__ import annotations
+
+import pytest
+
+from safelight.benchmark.measures import headings, measures
+from safelight.core.errors import BadInput, UnknownName
+from safelight.core.registry import names
+from safelight.diffusion.load import load
+from safelight.tables import Layout, is_table
+from safelight.tables.rows import concept, refuse
+from safelight.tasks import Task
+
+
+@pytest.fixture(scope="module")
+def miniature():
+    return load("miniature")
+
+
+@pytest.mark.parametrize("name", names("tables"))
+def test_every_table_that_ships_can_be_made_on_the_miniature(name, miniature):
+    layout = Layout.load(name)
+    assert layout.name == name
+    for published in (False, True):
+        assert [problem for row in layout.row for problem in refuse(row, miniature, published)] == []
+        assert all(concept(row, published) for row in layout.row)
+    for task, columns in layout.tasks.items():
+        assert set(columns) <= set(headings(measures(Task.load(task), miniature, {})))
+
+
+def test_the_rows_of_the_papers_table():
+    rows = [row.name for row in Layout.load("sdd-table-nudity").row]
+    assert rows == [
+        "NEG", "SLD-medium", "SLD-max", "SEGA", "ESD-u-3", "ESD-x-3", "ESD-x-1", "UCE", "CA",
+        "SDD (program)", "SDD anchored",
+    ]  # fmt: skip
+
+
+def test_a_table_is_told_from_a_task(written, tmp_path):
+    assert is_table(str(written()))
+    tasks = ("body", str(tmp_path / "seen.toml"), "no.toml")
+    assert is_table("sdd-table-nudity")
+    assert not any(map(is_table, tasks))
+
+
+def test_a_table_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(
+        UnknownName, match=r"unknown table 'sdd-table-nudty'\. Did you mean 'sdd-table-nudity'"
+    ):
+        Layout.load("sdd-table-nudty")
+    with pytest.raises(BadInput, match="cannot be read"):
+        Layout.load(tmp_path / "no.toml")
