@@ -37,7 +37,9 @@ def pipe():
 @pytest.fixture
 def stop(monkeypatch):
     """The rule refuses one text; its own terms stay in its own files."""
-    monkeypatch.setattr("safelight.guarded.decide.hard_stop", lambda p: STOPPED in (p.text, p.negative))
+    monkeypatch.setattr(
+        "safelight.guarded.decide.hard_stop", lambda p, sought: STOPPED in (p.text, p.negative)
+    )
 
 
 def only(result):

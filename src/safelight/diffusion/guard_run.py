@@ -59,7 +59,7 @@ class Run:
 
     @property
     def whole(self) -> bool:
-        """Whether every iteration has been made: a pipeline that a callback interrupts decodes what there is."""
+        """Whether every iteration has been made: a pipeline that a callback stops decodes what there is."""
         return self.i is not None and self.i == self.n
 
     @torch.no_grad()

@@ -21,13 +21,13 @@ OURS = {
     "denoising_end": "it leaves noise in the picture, and no judge can be trusted on that",
     "ip_adapter_image_embeds": "a text's embedding can stand in the place of a picture's, and the hard stop "
     "cannot read it; give the picture, ip_adapter_image",
-    "clip_skip": "the methods' texts come from the encoder's last layer, and from there to a prompt of another "
-    "layer is no direction; leave it out",
+    "clip_skip": "the methods' texts come from the encoder's last layer, and from there to a prompt of "
+    "another layer is no direction; leave it out",
 }
 """Arguments that are refused whatever their value."""
 CROSS_ATTENTION = frozenset({"scale", "ip_adapter_masks"})
-"""The entries of `cross_attention_kwargs` that are numbers and masks. GLIGEN's are embeddings of texts, and to
-a processor of the deployer's own one could hand a place to keep what it sees."""
+"""The entries of `cross_attention_kwargs` that are numbers and masks. GLIGEN's are embeddings of texts, and
+to a processor of the deployer's own one could hand a place to keep what it sees."""
 
 
 def settings(pipe: Any, given: Mapping[str, Any]) -> dict[str, Any]:
