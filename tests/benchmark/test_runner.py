@@ -12,7 +12,7 @@ from safelight.benchmark import BASE, bench
 from safelight.core.errors import BadInput, Refused
 from safelight.core.hard_stop import tables
 from safelight.core.nouns import Decision, Outcome, Prompt, Score
-from safelight.core.ports import Preset
+from safelight.core.ports import Preset, Reads
 from safelight.core.records import noise_seed
 from safelight.diffusion import tiny
 from safelight.diffusion.generator import Generator
@@ -37,6 +37,7 @@ class Silent:
     """A judge that cannot say anything."""
 
     name, version, labels, range, content_hash = "oracle", "0", ("bare",), (0.0, 1.0), "0"
+    reads: Reads = "image"
     presets: Any = {"default": Preset(("bare",), 0.5)}  # noqa: RUF012 (a test double)
 
     def __call__(self, items: Sequence[Any]) -> list[Score]:

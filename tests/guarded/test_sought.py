@@ -1,4 +1,4 @@
-"""The hard stop reads what methods steer towards. Terms come from its tables; asserts compare outcomes only."""
+"""The hard stop reads what methods seek. Terms come from its tables; asserts compare outcomes only."""
 
 from __future__ import annotations
 

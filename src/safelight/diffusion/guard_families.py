@@ -137,4 +137,7 @@ def family_of(pipe: Any) -> Family:
             if isinstance(pipe, known) and type(pipe).__call__ is known.__call__:
                 return family
     known = ", ".join(cls.__name__ for family in FAMILIES for cls in family.pipelines)
-    raise BadInput(f"{type(pipe).__name__} cannot be guarded: its guidance is not known; known: {known}")
+    raise BadInput(
+        f"{type(pipe).__name__} cannot be guarded: its guidance is not known; known: {known}. "
+        "Others, SD3 and Flux among them, run in safelight's own loop: safelight.generate(prompt, model=pipe)"
+    )

@@ -48,10 +48,13 @@ def guard(
     denoising network, refuses. Afterwards the pipeline is as it was before.
 
     Args:
-        pipe: a diffusers pipeline of a class that `safelight.diffusion.guard_families` knows.
-        policy: a name, a TOML file or a `Policy`; by default "general".
+        pipe: a diffusers pipeline of Stable Diffusion 1 or 2 or of SDXL, of a class that
+            `safelight.diffusion.guard_families` knows. SD3 and Flux run in safelight's own loop:
+            `safelight.generate(prompt, model=pipe)`.
+        policy: a name, a TOML file or a `Policy`; by default "general", whose check needs a judge.
         methods: instead of a policy: these methods, the hard stop, and no checks.
-        judges: judges of your own, by the name that the policy's checks give them.
+        judges: judges of your own, by the name that the policy's checks give them. A live pipeline has none
+            by itself: for "general" pass judges={"oracle": judge}.
         store: where to record; without one the decisions are in the result only.
 
     Raises:
