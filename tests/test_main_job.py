@@ -59,17 +59,14 @@ def test_school_shows_a_card_instead_of_what_is_in_doubt(model):
     assert (np.asarray(card.image)[0] == np.asarray(card.image)[-1]).all()
 
 
-def test_a_judge_of_pictures_at_the_prompt_stage_blocks(model):
+def test_a_judge_of_pictures_at_the_prompt_stage_is_refused(model):
     policy = safelight.Policy.read("""
         schema = 1
         name = "confused"
         check = [{ stage = "prompt", judge = "oracle", action = "block" }]
     """)
-    try:
-        [picture] = safelight.generate("a red house", model, policy).pictures
-    except Refused:
-        return
-    assert (picture.outcome, picture.decisions[-1].status) == (Outcome.BLOCK, "failed")
+    with pytest.raises(Refused, match="the judge 'oracle' says reads = 'image'"):
+        safelight.generate("a red house", model, policy)
 
 
 def test_bench_from_the_command_line_goes_on_where_it_stopped(tmp_path, capsys):

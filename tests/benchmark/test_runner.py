@@ -10,8 +10,9 @@ import torch
 
 from safelight.benchmark import BASE, bench
 from safelight.core.errors import BadInput, Refused
+from safelight.core.hard_stop import tables
 from safelight.core.nouns import Decision, Outcome, Prompt, Score
-from safelight.core.ports import Preset
+from safelight.core.ports import Preset, Reads
 from safelight.core.records import noise_seed
 from safelight.diffusion import tiny
 from safelight.diffusion.generator import Generator
@@ -36,6 +37,7 @@ class Silent:
     """A judge that cannot say anything."""
 
     name, version, labels, range, content_hash = "oracle", "0", ("bare",), (0.0, 1.0), "0"
+    reads: Reads = "image"
     presets: Any = {"default": Preset(("bare",), 0.5)}  # noqa: RUF012 (a test double)
 
     def __call__(self, items: Sequence[Any]) -> list[Score]:
@@ -194,6 +196,17 @@ def test_pictures_of_nan_are_failed_samples_never_safe_ones(tmp_path: Path, task
     with Store.open(tmp_path / "runs.db") as store:
         samples = store.samples(store.runs()[0].id)
     assert [(sample.status, sample.image_hash) for sample in samples] == [("failed", None)] * 2
+
+
+def test_the_hard_stop_reads_what_a_policy_seeks_with_each_prompt(tmp_path: Path, model: Generator, task):
+    minor, sexual = (tables()[name][0] for name in ("minor", "sexual"))
+    (tmp_path / "s.csv").write_text(f"prompt\na cat\n{sexual}\n")
+    seek = {"concept": minor, "reverse_editing_direction": False, "edit_warmup_steps": 0}
+    chosen = task(prompts='prompts = { file = "s.csv" }\n')
+    bench(chosen, model, [Policy("seeks", ({"use": "sega", **seek},))], tmp_path / "runs.db", n=2)
+    with Store.open(tmp_path / "runs.db") as store:
+        statuses = [[sample.status for sample in store.samples(run.id)] for run in store.runs()]
+    assert statuses == [["ok", "ok"], ["ok", "skipped"]]
 
 
 def test_checks_are_recorded_and_withhold_nothing_from_the_measures(tmp_path: Path, model: Generator, task):

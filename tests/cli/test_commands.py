@@ -125,7 +125,10 @@ def test_ctrl_c_keeps_what_is_finished_and_says_so(generate, tmp_path, monkeypat
         (("a cat", "--guidance", "-3"), "guidance must be"),
         (("a cat", "--policy", "sld-medium"), "more steps"),
         (("a cat", "--policy", "genral"), "Did you mean 'general'?"),
-        (("a cat", "--policy", "general"), "take a policy without image checks (research)"),
+        (
+            ("a cat", "--policy", "general"),
+            'take a policy without checks, policy="research" or --policy research',
+        ),
         (("a cat", "--policy", "nowhere.toml"), "nowhere.toml cannot be read"),
     ],
     ids=str,

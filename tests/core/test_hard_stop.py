@@ -203,6 +203,22 @@ def test_the_negative_prompt_is_read_too_but_by_itself():
     )  # what a careful user writes
 
 
+def test_texts_that_methods_seek_are_read_by_themselves_and_together_with_the_prompt():
+    together = [
+        k
+        for k, (m, s) in enumerate(pairs())
+        if not (
+            hard_stop(Prompt(f"a photo, {m}"), [s])
+            and hard_stop(Prompt(f"a photo, {s}"), ["a hat", m])
+            and hard_stop(Prompt("a photo"), [m, s])
+        )
+    ]
+    alone = [k for k, (m, s) in enumerate(pairs()) if not hard_stop(Prompt("a photo"), ["a hat", f"{m} {s}"])]
+    neither = [k for k, (_, s) in enumerate(pairs()) if hard_stop(Prompt(f"a photo, {s}"), ["a hat", s])]
+    avoided = [k for k, (m, s) in enumerate(pairs()) if hard_stop(Prompt("a photo", negative=m), [s])]
+    assert (together, alone, neither, avoided) == ([], [], [], [])
+
+
 def test_harmless_prompts_pass():
     for text in (
         "",

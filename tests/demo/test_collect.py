@@ -25,6 +25,7 @@ class Oracle:
 
     def __init__(self, bad=lambda image: True):
         self.name, self.version, self.content_hash = "oracle", "1", "0"
+        self.reads = "image"
         self.labels, self.range, self.bad = ("bare", "violent"), (0.0, 1.0), bad
         both = {"default": Preset(self.labels, 0.5), "strict": Preset(self.labels, 0.2)}
         self.presets: Mapping[str, Preset] = both | {label: Preset((label,), 0.5) for label in self.labels}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from safelight.core.nouns import Score
-from safelight.core.ports import Preset
+from safelight.core.ports import Preset, Reads
 from safelight.diffusion import tiny
 from safelight.diffusion.load import load
 from safelight.policies import Policy
@@ -35,6 +35,7 @@ class Brightness:
     version: str = "1"
     labels: tuple[str, ...] = ("dark", "bright")
     range: tuple[float, float] = (0.0, 1.0)
+    reads: Reads = "image"
     content_hash: str = "0"
     presets: Mapping[str, Preset] = field(default_factory=lambda: {"default": Preset(("bright",), 0.5)})
     seen: list = field(default_factory=list)

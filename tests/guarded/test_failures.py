@@ -27,6 +27,9 @@ def fails(items):
 BROKEN = {
     "raises": fails,
     "says it failed": lambda items: [Score(None, "failed", "no picture there") for _ in items],
+    "says it failed and guesses": lambda items: [
+        Score({"dark": 1.0, "bright": 0.0}, "failed", "half of it is missing") for _ in items
+    ],
     "skips without a word": lambda items: [Score(None) for _ in items],
     "NaN": lambda items: [Score({"dark": 0.0, "bright": NAN}) for _ in items],
     "infinity": lambda items: [Score({"dark": 0.0, "bright": -float("inf")}) for _ in items],
@@ -118,7 +121,7 @@ def test_a_preset_that_makes_no_sense_blocks(tiny_model, policy, judge, preset):
 
 
 def test_something_that_is_no_judge_is_refused(tiny_model, policy):
-    with pytest.raises(Refused, match="your judge 'brightness' has no name, version"):
+    with pytest.raises(Refused, match="the judge 'brightness' has no name, version"):
         generate("a cat", tiny_model, policy(), judges={"brightness": len})  # pyright: ignore[reportArgumentType]
 
 

@@ -211,7 +211,7 @@ def test_bad_input_is_named_before_anything_runs(tiny_model, asked, said):
 def test_a_policy_whose_judge_the_model_cannot_have_is_refused_with_the_cure(tiny_model):
     with pytest.raises(Refused) as refused:
         generate("a cat", tiny_model, "general")
-    for words in ("check 1", "oracle", "safelight.json", "research", "miniature"):
+    for words in ("check 1", "judges={'oracle': judge}", "safelight.json", 'policy="research"'):
         assert words in str(refused.value)
 
 

@@ -30,7 +30,9 @@ class Short(Brightness):
     """A judge of texts: 1 for the text "a boat" and 0 for any other."""
 
     def __init__(self):
-        super().__init__("short", labels=("short",), presets={"default": Preset(("short",), 0.5)})
+        super().__init__(
+            "short", labels=("short",), reads="text", presets={"default": Preset(("short",), 0.5)}
+        )
 
     def __call__(self, items):
         self.seen += items

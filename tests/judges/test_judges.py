@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 
 from safelight import judges
-from safelight.core.errors import UnknownName
+from safelight.core.errors import BadInput, UnknownName
 from safelight.core.nouns import Score
-from safelight.core.ports import Preset
+from safelight.core.ports import Preset, Reads
 
 
 class Said:
     """A judge that says what it is told to."""
 
     name, version, labels, range, content_hash = "said", "1", ("a", "b"), (0.0, 1.0), ""
+    reads: Reads = "image"
     presets: Mapping[str, Preset] = MappingProxyType({"default": Preset(("a",), 0.5)})
 
     def __init__(self, say: Callable[[Sequence[Any]], list[Score]]) -> None:
@@ -42,6 +43,7 @@ def broken(items: Sequence[Any]) -> list[Score]:
         (lambda items: [Score({"a": float("nan"), "b": 0.1})] * 2, "NaN or infinity for a"),
         (lambda items: [Score({"a": 0.1})] * 2, "nothing of b"),
         (lambda items: [Score(None)] * 2, "no values"),
+        (lambda items: [Score({"a": 0.1, "b": 0.1}, "failed", "a guess")] * 2, "a guess"),
     ],
 )
 def test_whatever_goes_wrong_is_a_failed_score_for_every_item(say, detail: str):
@@ -54,6 +56,18 @@ def test_whatever_goes_wrong_is_a_failed_score_for_every_item(say, detail: str):
 def test_an_unknown_judge_gets_a_suggestion(spec: str):
     with pytest.raises(UnknownName, match=r"unknown judge 'oracel'. Did you mean 'oracle'"):
         judges.load(spec)
+
+
+def test_a_judge_of_a_plug_in_that_lacks_a_part_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(judges, "get", lambda group, name: lambda: Part())
+    with pytest.raises(
+        BadInput, match="the judge 'mine' has no version, labels, range, reads, content_hash, pr"
+    ):
+        judges.load("mine")
+
+
+class Part:
+    name = "mine"
 
 
 def test_fuse():

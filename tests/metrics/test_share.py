@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from safelight.core.nouns import Score
-from safelight.core.ports import Preset
+from safelight.core.ports import Preset, Reads
 from safelight.metrics import Pictures
 from safelight.metrics.share import Share
 
@@ -17,6 +17,7 @@ class Brightness:
     """Judges how bright each channel is."""
 
     name, version, labels, range, content_hash = "brightness", "1", ("red", "green", "blue"), (0.0, 1.0), ""
+    reads: Reads = "image"
     presets: Mapping[str, Preset] = MappingProxyType({"default": Preset(("red",), 0.5)})
 
     def __call__(self, items: Sequence[Any]) -> list[Score]:

@@ -9,7 +9,7 @@ import pytest
 
 from safelight.core.errors import BadInput, Refused, UnknownName
 from safelight.core.nouns import Cap, Outcome
-from safelight.core.ports import Preset
+from safelight.core.ports import Preset, Reads
 from safelight.core.registry import names
 from safelight.methods.guidance.sld import SLD
 from safelight.policies import Check, Policy
@@ -23,6 +23,7 @@ class Judge:
     version: str = "1"
     labels: tuple[str, ...] = ("bare", "violent")
     range: tuple[float, float] = (0.0, 1.0)
+    reads: Reads = "image"
     content_hash: str = "0"
     presets: Mapping[str, Preset] = field(
         default_factory=lambda: {"default": Preset(("bare", "violent"), 0.5), "low": Preset(("bare",), 0.1)}
@@ -203,6 +204,7 @@ def test_a_preset_of_the_judge_is_named_behind_a_colon():
         (check('category = "bre"'), "unknown category of mine 'bre'. Did you mean 'bare'?"),
         (check("threshold = 2"), "the threshold 2 is outside of the range of mine, 0 to 1"),
         (check(judge="oracel"), "unknown judge 'oracel'. Did you mean 'oracle'?"),
+        (check(judge="mien"), "unknown judge 'mien'. Did you mean 'mine'?"),
         (check(judge="oracle"), "'toy' has no judge"),
     ],
 )
@@ -211,6 +213,30 @@ def test_what_the_judge_does_not_have_is_refused(policy, said):
         policy.bind(Model(), {"mine": Judge()})
     assert said in str(refused.value)
     assert "policy 'test': check 1" in str(refused.value)
+
+
+def test_a_judge_that_the_model_lists_and_nobody_registered_is_unknown():
+    with pytest.raises(Refused, match=r"unknown judge 'orakle'\. Did you mean 'oracle'"):
+        check(judge="orakle").bind(Model(judges=("orakle",)))
+
+
+@pytest.mark.parametrize(
+    ("stage", "reads", "other"),
+    [("prompt", "image", "text"), ("image", "text", "image"), ("image", "x", "image")],
+)
+def test_a_judge_is_given_what_it_reads(stage, reads, other):
+    policy = Policy("test", checks=(Check(stage, "mine", Outcome.BLOCK),))
+    with pytest.raises(
+        Refused, match=rf"check 1 \({stage} stage.* reads = '{reads}'.* with reads = '{other}'"
+    ):
+        policy.bind(Model(), {"mine": Judge(reads=reads)})
+    assert policy.bind(Model(), {"mine": Judge(reads=other)}).checks[0].judge.reads == other  # pyright: ignore
+
+
+def test_a_registered_judge_is_given_what_it_reads_too():
+    policy = Policy("test", checks=(Check("prompt", "oracle", Outcome.BLOCK),))
+    with pytest.raises(Refused, match=r"the judge 'oracle' says reads = 'image', and here .* one text after"):
+        policy.bind(Model(judges=("oracle",)))
 
 
 def test_where_a_model_has_another_judge_the_refusal_names_it():
@@ -223,4 +249,4 @@ def test_methods_and_checks_are_refused_together():
         Policy.load("general").bind(Model(caps=frozenset({Cap.IMAGE})))
     text = str(refused.value)
     assert "sees every denoising step's predictions" in text
-    assert "take a policy without image checks (research)" in text
+    assert "judges={'oracle': judge}" in text

@@ -11,7 +11,7 @@ import torch
 
 from safelight.core.errors import BadInput, Refused, UnknownName
 from safelight.core.nouns import Score
-from safelight.core.ports import Preset
+from safelight.core.ports import Preset, Reads
 from safelight.diffusion import tiny
 from safelight.diffusion.load import load
 from safelight.training.debias import Debias
@@ -100,6 +100,7 @@ class Counted:
     """A judge that sees "m" in as many pictures of each call as it was told."""
 
     name, version, labels, range, content_hash = "counted", "1", ("m", "w"), (0.0, 1.0), ""
+    reads: Reads = "image"
     presets: Mapping[str, Preset] = {"default": Preset(("m",), 0.5)}
 
     def __init__(self, *seen):

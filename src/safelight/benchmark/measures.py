@@ -148,7 +148,7 @@ def measures(task: Task, generator: Generator, own: Mapping[str, Judge]) -> Meas
 
 def _share(spec: str, generator: Generator, own: Mapping[str, Judge]) -> Measure:
     """What one judge finds unsafe, or, where "+" joins several, what any of them does."""
-    found = [registered.find(part, generator, own) for part in spec.split("+")]
+    found = [registered.find(part, generator, own, "image") for part in spec.split("+")]
     shares = tuple(Share(judge, preset) for judge, preset in found)
     judges = tuple(judge for judge, _ in found)
     versions = "+".join(judge.version for judge in judges)

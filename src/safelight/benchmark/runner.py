@@ -25,6 +25,7 @@ from safelight.benchmark.table import Table, table
 from safelight.core.errors import BadInput
 from safelight.core.ports import Judge
 from safelight.core.records import Sample, sample_id
+from safelight.core.valid import whole
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.load import load
 from safelight.diffusion.sampling import Sampling
@@ -67,7 +68,8 @@ def bench(
         Refused: the model cannot have a judge, a metric or a policy. All this before work starts.
     """
     task = task if isinstance(task, Task) else Task.load(task)
-    n = _whole(task.n if n is None else n)
+    n = task.n if n is None else n
+    whole("n", n, 1)
     generator = model if isinstance(model, Generator) else load(model)
     chosen = [policy if isinstance(policy, Policy) else Policy.load(policy) for policy in policies]
     if doubled := [name for name, k in Counter(p.name for p in (BASE, *chosen)).items() if k > 1]:
@@ -142,9 +144,3 @@ class Bench:
         return [
             Ask(sample_id(self.config, self.task.id, row.index, k), row, k, seed) for row, k, seed in places
         ]
-
-
-def _whole(n: int) -> int:
-    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        raise BadInput(f"n must be a whole number of at least 1, got {n!r}")
-    return n

@@ -24,11 +24,11 @@ def judges(*, json: Flag = False) -> int:
     if json:
         emit(rows)
     else:
-        header = ["judge", "version", "about", "presets", "labels"]
+        header = ["judge", "version", "reads", "about", "presets", "labels"]
         show(
             header,
             [
-                _line(row) if "problem" not in row else [row["name"], "-", row["problem"], "-", "-"]
+                _line(row) if "problem" not in row else [row["name"], "-", "-", row["problem"], "-", "-"]
                 for row in rows
             ],
         )
@@ -38,16 +38,17 @@ def judges(*, json: Flag = False) -> int:
 def _row(name: str, make: Any) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from safelight.core.errors import Damaged
+    from safelight.core.errors import BadInput, Damaged
+    from safelight.judges import load
 
     about = " ".join((make.__doc__ or "").split())
     try:
-        judge = make()
-    except Damaged as error:
+        judge, _ = load(name)
+    except (BadInput, Damaged) as error:
         return {"name": name, "about": about, "problem": str(error)}
     presets = {key: asdict(preset) for key, preset in judge.presets.items()}
     return {
-        "name": name, "version": judge.version, "about": about, "range": judge.range,
+        "name": name, "version": judge.version, "reads": judge.reads, "about": about, "range": judge.range,
         "content_hash": judge.content_hash, "presets": presets, "labels": list(judge.labels),
     }  # fmt: skip
 
@@ -59,6 +60,7 @@ def _line(row: dict[str, Any]) -> list[object]:
     return [
         row["name"],
         row["version"],
+        row["reads"],
         row["about"],
         presets,
         ", ".join([*plain, *(f"{head}:..." for head in heads)]),

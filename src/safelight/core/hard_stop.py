@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -37,9 +38,14 @@ AGE = re.compile(
 )
 
 
-def hard_stop(prompt: Prompt) -> bool:
-    """True if the prompt, or the user's negative prompt, must not be used under any policy."""
-    return any(forbidden(text) for text in (prompt.text, prompt.negative))
+def hard_stop(prompt: Prompt, sought: Sequence[str] = ()) -> bool:
+    """True if the prompt, or the user's negative prompt, must not be used under any policy.
+
+    sought: texts that methods steer the picture towards. Each is read by itself, and all of them as one text
+    with the prompt, which they complete.
+    """
+    together = ", ".join([prompt.text, *sought])
+    return any(forbidden(text) for text in (prompt.text, prompt.negative, *sought, together))
 
 
 def forbidden(text: str) -> bool:

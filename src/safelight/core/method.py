@@ -47,6 +47,12 @@ class Method:
             raise UnknownName(f"preset of {cls.name}", preset, cls.presets)
         return cls(**{**cls.presets[preset], **fields})
 
+    @property
+    def sought(self) -> Sequence[str]:
+        """The texts that pictures are steered towards; those to avoid do not belong here. The hard stop reads
+        them by themselves and together with the prompt."""
+        return ()
+
     def edit(self, model: Backbone) -> AbstractContextManager[None]:
         """Changes weights or layers for the length of a run and restores every bit on exit."""
         return nullcontext()

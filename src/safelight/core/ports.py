@@ -126,6 +126,10 @@ class Preset:
     weights: tuple[float, ...] = ()
 
 
+Reads = Literal["image", "text"]
+"""What a judge is given: pictures, uint8 [h, w, 3] each, or texts."""
+
+
 class Judge(Protocol):
     """Images or texts to scores. A judge that fails on an item says so in that item's `Score`.
 
@@ -137,6 +141,7 @@ class Judge(Protocol):
     version: str
     labels: tuple[str, ...]
     range: tuple[float, float]
+    reads: Reads
     content_hash: str
     presets: Mapping[str, Preset]
 

@@ -132,4 +132,7 @@ def family_of(pipe: Any) -> Family:
             if known and type(pipe).__call__ is cls.__call__:
                 return family
     known = ", ".join(name for family in FAMILIES for name in family.pipelines)
-    raise BadInput(f"{type(pipe).__name__} cannot be guarded: its guidance is not known; known: {known}")
+    raise BadInput(
+        f"{type(pipe).__name__} cannot be guarded: its guidance is not known; known: {known}. "
+        "Others, SD3 and Flux among them, run in safelight's own loop: safelight.generate(prompt, model=pipe)"
+    )

@@ -57,6 +57,11 @@ class Run:
         """What the methods did, by picture."""
         return reports(self.methods, self.states, len(self.prompts))
 
+    @property
+    def whole(self) -> bool:
+        """Whether every iteration has been made: a pipeline that a callback stops decodes what there is."""
+        return self.i is not None and self.i == self.n
+
     @torch.no_grad()
     def encode(self) -> None:
         """Conditions the methods' own rows."""
@@ -130,6 +135,11 @@ class Run:
             problems.append(
                 f"guidance_scale = {scale}: without guidance the network gets no unconditional row, and "
                 "the methods' terms need one; take a guidance_scale above 1"
+            )
+        elif any(prompt.negative for prompt in self.prompts) and not self.pipe.do_classifier_free_guidance:
+            problems.append(
+                f"guidance_scale = {scale}: a negative prompt acts only with guidance; take a guidance_scale "
+                "above 1, or leave it out"
             )
         if problems:
             raise Refused(problems)

@@ -23,17 +23,24 @@ HARD_STOP = "hard-stop"
 def on_prompt(prompt: Prompt, bound: Bound) -> tuple[Prompt, list[Decision]]:
     """The prompt as the methods left it, and the decisions on it; after a hard stop nobody else reads it.
 
-    The rule holds before the methods and after them: they might write what the user did not.
+    The rule holds before the methods and after them: they might write what the user did not. It reads the
+    texts that they seek as well.
     """
-    decisions = [rule(prompt)]
+    sought: list[str] = []
+    for method in bound.methods:
+        try:
+            sought += method.sought
+        except Exception as error:  # a method may be anybody's code
+            return prompt, [rule(prompt), broken("prompt", "sought", method.name, repr(error))]
+    decisions = [rule(prompt, sought)]
     for method in bound.methods:
         if stopped(decisions):
             return prompt, decisions
         try:
             written, said = method.prompt(prompt)
-        except Exception as error:  # a method may be anybody's code
+        except Exception as error:
             return prompt, [*decisions, broken("prompt", "prompt", method.name, repr(error))]
-        decisions += [*said, *([rule(written)] if written != prompt else [])]
+        decisions += [*said, *([rule(written, sought)] if written != prompt else [])]
         prompt = written
     checks = [check for check in bound.checks if check.check.stage == "prompt"]
     if stopped(decisions) or not checks:
@@ -75,10 +82,10 @@ def judged(bound: BoundCheck, items: Sequence[Any]) -> list[Decision]:
     return [replace(verdict, ms=ms) for verdict in verdicts]
 
 
-def rule(prompt: Prompt) -> Decision:
-    """What the hard stop says; neither the text nor the words that it found."""
+def rule(prompt: Prompt, sought: Sequence[str] = ()) -> Decision:
+    """What the hard stop says; neither the texts nor the words that it found."""
     begun = perf_counter()
-    stop = hard_stop(prompt)
+    stop = hard_stop(prompt, sought)
     outcome, reason = (Outcome.BLOCK, "no policy allows this") if stop else (Outcome.ALLOW, "does not apply")
     ms = (perf_counter() - begun) * 1000
     return Decision(NOBODY, "prompt", "rule", HARD_STOP, outcome, reason, category=HARD_STOP, ms=ms)

@@ -6,7 +6,6 @@ hard stop -> methods' prompt hooks -> prompt checks -> the pipeline, its network
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -18,26 +17,21 @@ import numpy as np
 import torch
 from PIL import Image
 
-from safelight.core.errors import BadInput, Refused, UnknownName
+from safelight.core.errors import BadInput
 from safelight.core.method import Method, hooks
 from safelight.core.nouns import Decision, Outcome, Prompt
 from safelight.core.ports import Judge
+from safelight.core.valid import whole
 from safelight.diffusion.guard import Door
 from safelight.diffusion.rows import warn_off
+from safelight.guarded import arguments
 from safelight.guarded.record import Record, run_row
 from safelight.guarded.release import Result
-from safelight.guarded.stages import Ask, Prompts, asks, finished, prompts_of, whole
+from safelight.guarded.stages import Ask, Prompts, asks, finished, prompts_of
 from safelight.policies import Bound, Policy
 from safelight.store import Store
 
-OURS = {
-    "output_type": "pictures leave as PIL images after their checks, and a latent could be decoded past "
-    "them; for pixels take np.asarray(picture.image)",
-    "return_dict": "a guarded call returns a safelight result: pictures with their decisions",
-    "callback": "it is handed latents, which could be decoded past the checks; take callback_on_step_end",
-    "denoising_end": "it leaves noise in the picture, and no judge can be trusted on that",
-}
-"""Arguments of a pipeline that a guarded call does not take, and why."""
+INTERRUPTED = "the run was interrupted, and no judge can be trusted on the noise that is left in the picture"
 
 
 def guard(
@@ -54,10 +48,13 @@ def guard(
     denoising network, refuses. Afterwards the pipeline is as it was before.
 
     Args:
-        pipe: a diffusers pipeline of a class that `safelight.diffusion.guard_families` knows.
-        policy: a name, a TOML file or a `Policy`; by default "general".
+        pipe: a diffusers pipeline of Stable Diffusion 1 or 2 or of SDXL, of a class that
+            `safelight.diffusion.guard_families` knows. SD3 and Flux run in safelight's own loop:
+            `safelight.generate(prompt, model=pipe)`.
+        policy: a name, a TOML file or a `Policy`; by default "general", whose check needs a judge.
         methods: instead of a policy: these methods, the hard stop, and no checks.
-        judges: judges of your own, by the name that the policy's checks give them.
+        judges: judges of your own, by the name that the policy's checks give them. A live pipeline has none
+            by itself: for "general" pass judges={"oracle": judge}.
         store: where to record; without one the decisions are in the result only.
 
     Raises:
@@ -105,8 +102,8 @@ class Live:
             negative_prompt: the user's own, for all prompts or one each.
             seed: with the prompt's place and k it decides the noise, whatever the policy.
             generator: instead of a seed: one for each picture.
-            settings: any other argument of the pipeline, but for those that `OURS` lists and texts that
-                nobody can read, such as `prompt_embeds`.
+            settings: any other argument of the pipeline, but for those that `safelight.guarded.arguments`
+                refuses.
 
         Raises:
             BadInput, UnknownName: an argument is unusable.
@@ -115,7 +112,7 @@ class Live:
         prompts = _with_negative(prompts_of(prompt), negative_prompt)
         whole("num_images_per_prompt", num_images_per_prompt, 1)
         whole("seed", seed, 0)
-        n, settings = num_images_per_prompt, _settings(self.door.pipe, settings)
+        n, settings = num_images_per_prompt, arguments.settings(self.door.pipe, settings)
         run = uuid4().hex
         asked = list(asks(run, prompts, n, seed, self.bound))
         asked, settings["generator"] = _noise(asked, generator)
@@ -150,8 +147,9 @@ class Live:
         flags = getattr(out, "nsfw_content_detected", None) or [False] * len(asked)
         reports, lost = run.reports(), [words for words in run.dropped for _ in range(n)]
         told = [_flagged(ask) if flag else ask for ask, flag in zip(asked, flags, strict=True)]
+        why = "the picture is not finite" if run.whole else INTERRUPTED
         made = {
-            ask.sample: _Picture(_pixels(image), said, words, ms)
+            ask.sample: _Picture(_pixels(image) if run.whole else None, said, words, ms, why)
             for ask, image, said, words in zip(asked, out.images, reports, lost, strict=True)
             if not ask.refused
         }
@@ -166,27 +164,8 @@ class _Picture:
     reports: Mapping[str, Mapping[str, Any]]
     dropped: str
     ms: float
-    detail: str = "the picture is not finite"
-
-
-def _settings(pipe: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The pipeline's other arguments, or every reason why they cannot be had."""
-    known = inspect.signature(type(pipe).__call__).parameters.keys() - {"self", "kwargs", *OURS}
-    problems = [f"{name}: {why}" for name, why in OURS.items() if name in given]
-    if unread := sorted(name for name in given if "prompt" in name):
-        problems.append(f"{', '.join(unread)}: the hard stop cannot read it; write the text as the prompt")
-    callback = given.get("callback_on_step_end")
-    seen = given.get("callback_on_step_end_tensor_inputs", getattr(callback, "tensor_inputs", []))
-    if seen:
-        problems.append(
-            f"a callback that is handed {', '.join(seen)} could decode pictures past the checks; to follow "
-            "or interrupt a run take callback_on_step_end_tensor_inputs=[]"
-        )
-    if problems:
-        raise Refused(problems)
-    for name in given.keys() - known:
-        raise UnknownName(f"argument of {type(pipe).__name__}", name, known)
-    return {**given, "callback_on_step_end_tensor_inputs": []}
+    detail: str
+    """Why there is none, where there is none."""
 
 
 def _with_negative(prompts: Sequence[Prompt], negative: str | Sequence[str] | None) -> list[Prompt]:

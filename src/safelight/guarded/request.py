@@ -17,12 +17,13 @@ import numpy as np
 from safelight.core.nouns import Prompt, Step
 from safelight.core.ports import Judge
 from safelight.core.records import Run
+from safelight.core.valid import whole
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.load import load
 from safelight.diffusion.sampling import Picture, Sampling
 from safelight.guarded.record import Record, run_row
 from safelight.guarded.release import Guarded, Result
-from safelight.guarded.stages import Ask, Prompts, asks, finished, prompts_of, whole
+from safelight.guarded.stages import Ask, Prompts, asks, finished, prompts_of
 from safelight.policies import Bound, Policy
 from safelight.store import Store
 

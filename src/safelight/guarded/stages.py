@@ -99,12 +99,6 @@ def prompts_of(prompts: Prompts) -> list[Prompt]:
     return asked
 
 
-def whole(name: str, value: int, least: int) -> None:
-    """Raises BadInput unless a value is a whole number of at least `least`."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise BadInput(f"{name} must be a whole number of at least {least}, got {value!r}")
-
-
 def _after_methods(
     ask: Ask, picture: Made, bound: Bound, maker: str, ctx: Any
 ) -> tuple[np.ndarray | None, list[Decision]]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
 from typing import Any, Protocol
 
 from safelight.core.errors import BadInput, UnknownName
 from safelight.core.nouns import Score
-from safelight.core.ports import Judge, Preset
-from safelight.core.registry import get
+from safelight.core.ports import Judge, Preset, Reads
+from safelight.core.registry import get, names
 
-PARTS = ("name", "version", "labels", "range", "content_hash", "presets")
+PARTS = ("name", "version", "labels", "range", "reads", "content_hash", "presets")
 """What a judge must have, besides being called."""
 
 
@@ -27,27 +28,48 @@ class Model(Protocol):
 def load(spec: str) -> tuple[Judge, Preset]:
     """The judge and preset called NAME or NAME:PRESET; without a preset the judge's `default`.
 
-    Raises UnknownName with the nearest name, and Damaged when the judge's weights are not readable.
+    Raises UnknownName with the nearest name, BadInput when a plug-in's judge lacks a part, and Damaged when
+    the judge's weights are not readable.
     """
-    judge: Judge = get("judges", spec.partition(":")[0])()
+    name = spec.partition(":")[0]
+    judge = _whole(name, get("judges", name)())
     return judge, preset_of(judge, spec)
 
 
-def find(spec: str, model: Model, own: Mapping[str, Judge]) -> tuple[Judge, Preset]:
-    """The judge of a model's pictures that a policy or task names: one of `own`, objects by name, else ours.
+def find(spec: str, model: Model, own: Mapping[str, Judge], reads: Reads) -> tuple[Judge, Preset]:
+    """The judge that a policy or task names, for a model's pictures or the texts they are asked by.
+
+    Args:
+        own: the caller's objects, by the names that policy and task give them; else it is a registered one.
+        reads: what it will be given.
 
     Raises:
         UnknownName: there is no such judge or preset.
-        BadInput: it was not made for this model's pictures, or is no judge; with the words that fix it.
+        BadInput: it was not made for this model's pictures, reads something else, or is no judge; with the
+            words that fix it.
     """
     name = spec.partition(":")[0]
+    if name not in (known := {*names("judges"), *own}):
+        raise UnknownName("judge", name, known)
     if name in own:
-        if lacking := [part for part in PARTS if not hasattr(own[name], part)]:
-            raise BadInput(f"your judge '{name}' has no {', '.join(lacking)}: see safelight.core.ports.Judge")
-        return own[name], preset_of(own[name], spec)
-    if name not in model.judges and not getattr(get("judges", name), "any_model", False):
+        judge = _whole(name, own[name])
+        preset = preset_of(judge, spec)
+    elif name in model.judges or getattr(get("judges", name), "any_model", False):
+        judge, preset = load(spec)
+    else:
         raise BadInput(_not_for(model, name))
-    return load(spec)
+    if judge.reads != reads:
+        raise BadInput(
+            f"the judge '{name}' says reads = {judge.reads!r:.80}, and here it would be given one {reads} "
+            f"after the other: take a judge with reads = '{reads}'"
+        )
+    return judge, preset
+
+
+def _whole(name: str, judge: Any) -> Judge:
+    if lacking := [part for part in PARTS if not hasattr(judge, part)]:
+        raise BadInput(f"the judge '{name}' has no {', '.join(lacking)}: see safelight.core.ports.Judge")
+    return judge
 
 
 def _not_for(model: Model, name: str) -> str:
@@ -58,8 +80,8 @@ def _not_for(model: Model, name: str) -> str:
         )
     return (
         f"'{model.name}' has no judge, and '{name}' was not made for its pictures. Pass a judge of your own "
-        f"in Python (judges={{'{name}': ...}}), list one under \"judges\" in the model's safelight.json, "
-        "take a policy without image checks (research), or the model miniature"
+        f"in Python, judges={{'{name}': judge}}, or take a policy without checks, policy=\"research\" or "
+        '--policy research. The safelight.json of a model in a folder can list its judges: "judges": ["NAME"]'
     )
 
 
@@ -104,8 +126,10 @@ def failed(detail: str) -> Score:
 
 
 def _sound(judge: Judge, score: Score) -> Score:
+    if score.status != "ok":
+        return replace(score, values=None)  # values that their own judge disowns are none
     if score.values is None:
-        return score if score.status != "ok" else failed(f"{judge.name} gave no values: {score.detail}")
+        return failed(f"{judge.name} gave no values: {score.detail}")
     if missing := [label for label in judge.labels if label not in score.values]:
         return failed(f"{judge.name} said nothing of {', '.join(missing[:5])}")
     if wild := [label for label, value in score.values.items() if not isfinite(value)]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from safelight.core.nouns import Score
-from safelight.core.ports import Preset
+from safelight.core.ports import Preset, Reads
 from safelight.miniature.oracle import VERSION, Oracle
 from safelight.miniature.scene import SIZE
 
@@ -31,6 +31,7 @@ class OracleJudge:
     """
 
     range = (0.0, 1.0)
+    reads: Reads = "image"
     presets = PRESETS
 
     def __init__(self, name: str, net: Oracle) -> None:

@@ -9,12 +9,15 @@ from typing import Any, Literal
 
 from safelight.core.errors import Refused, nearest
 from safelight.core.nouns import Outcome
+from safelight.core.ports import Reads
 
 ACTIONS: Mapping[str, tuple[Outcome, ...]] = {
     "prompt": (Outcome.BLOCK, Outcome.REVIEW),
     "image": (Outcome.BLOCK, Outcome.REVIEW, Outcome.REPLACE, Outcome.BLUR),
 }
 """What a check may do at each stage. Repairing and rewriting is done by methods."""
+READS: Mapping[str, Reads] = {"prompt": "text", "image": "image"}
+"""What the judges of each stage are given."""
 ON_ERROR = (Outcome.BLOCK, Outcome.REVIEW)
 
 

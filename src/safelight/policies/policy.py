@@ -16,7 +16,7 @@ from safelight.core.method import Method
 from safelight.core.nouns import Cap
 from safelight.core.ports import Judge, Preset
 from safelight.core.registry import get
-from safelight.policies.check import Check
+from safelight.policies.check import READS, Check
 
 SCHEMA = 1
 KEYS = ("schema", "name", "keep_prompts", "method", "check")
@@ -111,6 +111,8 @@ class Policy:
     def bind(self, model: Model, judges: Mapping[str, Judge] | None = None) -> Bound:
         """The methods and judges that will run on a model; `judges` are objects of the caller's, by name.
 
+        Judges are looked up here and not where the file is read: its names may be the caller's own.
+
         Raises:
             Refused: with every reason why this policy cannot run there.
         """
@@ -150,7 +152,7 @@ def _where(k: int, check: Check) -> str:
 
 
 def _bind(check: Check, model: Model, own: Mapping[str, Judge]) -> BoundCheck:
-    judge, preset = registered.find(check.judge, model, own)
+    judge, preset = registered.find(check.judge, model, own, READS[check.stage])
     return BoundCheck(check, judge, _narrowed(check, judge, preset))
 
 

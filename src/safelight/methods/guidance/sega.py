@@ -111,6 +111,10 @@ class SEGA(Method):
         columns = [_each(name, getattr(self, name), len(texts)) for name in BY_CONCEPT]
         return tuple(Edit(*values) for values in zip(rows, texts, *columns, strict=True))
 
+    @property
+    def sought(self) -> tuple[str, ...]:
+        return tuple(e.text for e in self.edits if not e.reverse)
+
     def rows(self, p: Prompt) -> Mapping[str, str]:
         return {e.row: e.text for e in self.edits}
 

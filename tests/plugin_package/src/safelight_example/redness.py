@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from safelight.core.nouns import Score
-from safelight.core.ports import Preset
+from safelight.core.ports import Preset, Reads
 
 
 class Redness:
@@ -17,6 +17,7 @@ class Redness:
     name, version, content_hash = "redness", "1", "none: a rule, no weights"
     labels = ("red",)
     range = (0.0, 1.0)
+    reads: Reads = "image"
     presets: ClassVar[Mapping[str, Preset]] = {"default": Preset(("red",), 0.05)}
     any_model = True
 

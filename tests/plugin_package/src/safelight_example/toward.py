@@ -32,6 +32,10 @@ class Toward(Method):
         if not 0 <= self.scale < float("inf"):
             raise BadInput(f"scale must be a finite number from 0 up, got {self.scale!r}")
 
+    @property
+    def sought(self) -> tuple[str, ...]:
+        return (self.text,)
+
     def rows(self, p: Prompt) -> Mapping[str, str]:
         return {"text": self.text}
 
