@@ -195,7 +195,10 @@ def test_pictures_of_nan_are_failed_samples_never_safe_ones(tmp_path: Path, task
     assert table.cells[0].figure.failed == 2
     with Store.open(tmp_path / "runs.db") as store:
         samples = store.samples(store.runs()[0].id)
+        said = [d for d in store.decisions(store.runs()[0].id) if d.status == "failed"]
     assert [(sample.status, sample.image_hash) for sample in samples] == [("failed", None)] * 2
+    assert all("not finite" in decision.reason for decision in said)
+    assert len(said) == 2
 
 
 def test_the_hard_stop_reads_what_a_policy_seeks_with_each_prompt(tmp_path: Path, model: Generator, task):
@@ -253,6 +256,13 @@ def test_what_a_task_cannot_have_is_refused_before_work_starts(
     with pytest.raises(Refused, match=words):
         bench(task(more), model, [], tmp_path / "runs.db")
     assert not (tmp_path / "runs.db").exists()
+
+
+def test_a_judge_of_texts_measures_no_pictures(tmp_path: Path, model: Generator, task):
+    silent = Silent()
+    silent.reads = "text"
+    with pytest.raises(Refused, match="'oracle' says reads = 'text', and here it would be given one image"):
+        bench(task('judges = ["oracle"]\n'), model, [], tmp_path / "runs.db", judges={"oracle": silent})
 
 
 def test_a_judge_that_was_not_made_for_the_model_is_refused_with_what_to_do(tmp_path: Path, task):

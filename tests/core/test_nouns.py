@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -11,6 +13,11 @@ def test_the_strictest_outcome_wins():
     assert strictest([Outcome.ALLOW, Outcome.REPAIR, Outcome.REVIEW]) is Outcome.REVIEW
     assert strictest(Outcome) is Outcome.BLOCK
     assert strictest([]) is Outcome.ALLOW
+    plain: list[Any] = ["allow", "blur"]  # what code without annotations gives
+    assert strictest(plain) is Outcome.BLUR
+    plain.append("Blur")
+    with pytest.raises(ValueError, match="Blur"):
+        strictest(plain)
 
 
 @pytest.mark.parametrize("text", [None, 3, b"a cat", ["a", "cat"], float("nan")])

@@ -5,6 +5,7 @@ import json
 import shutil
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 
 import diffusers
 import numpy as np
@@ -100,7 +101,12 @@ def test_broken_defaults_are_named(copy, text):
     [
         ("minature", UnknownName, "unknown model 'minature'. Did you mean 'miniature'"),
         ("", UnknownName, "unknown model ''"),
-        ("./nowhere", UnknownName, "unknown model './nowhere'"),
+        ("./nowhere", BadInput, r"there is no folder \./nowhere: name one in diffusers layout"),
+        ("~/nowhere", BadInput, "there is no folder ~/nowhere"),
+        ("/nowhere/at/all", BadInput, "there is no folder /nowhere/at/all"),
+        ("a/b/c", BadInput, "there is no folder a/b/c"),
+        (Path("nobody/nothing"), BadInput, "there is no folder nobody/nothing"),
+        (Path("nowhere"), BadInput, "there is no folder nowhere"),
         ("nobody/nothing", BadInput, "'nobody/nothing' is no folder here, and the hub did not give it"),
         (3, BadInput, "int is of no family that safelight can drive"),
     ],

@@ -13,7 +13,7 @@ from safelight.core.nouns import Outcome
 from safelight.core.ports import Preset
 from safelight.guarded import generate
 from safelight.guarded.release import placeholder, shown
-from safelight.policies import Policy
+from safelight.policies import Check, Policy
 
 RESEARCH = Policy.load("research")
 
@@ -50,6 +50,18 @@ def test_a_blurred_picture_keeps_its_colours_and_loses_its_detail():
     blurred = np.asarray(shown(noise, Outcome.BLUR), dtype=float)
     assert blurred.mean() == pytest.approx(noise.mean(), abs=3)
     assert blurred.std() < noise.std() / 10
+
+
+@pytest.mark.parametrize("action", ["blur", "replace", "block"])
+def test_an_outcome_in_plain_letters_acts_as_well(tiny_model, judge, action):
+    judge.presets = {"default": Preset(("bright",), 0.0)}
+    policy = Policy("plain", checks=(Check("image", "brightness", action),))
+    [before] = generate("a cat", tiny_model, RESEARCH).pictures
+    [after] = generate("a cat", tiny_model, policy, judges={"brightness": judge}).pictures
+    expected = shown(np.asarray(before.image), Outcome(action))
+    assert after.outcome is Outcome(action)
+    assert (after.image is None) == (expected is None)
+    assert expected is None or np.array_equal(np.asarray(after.image), np.asarray(expected))
 
 
 def test_a_placeholder_shows_nothing_of_the_picture():

@@ -11,7 +11,7 @@ from safelight.core.nouns import Decision, Outcome, Prompt, Status
 from safelight.core.records import Sample, digest
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.sampling import Picture, Sampling
-from safelight.guarded.decide import judged, on_image, on_prompt, sound, stopped
+from safelight.guarded.decide import on_images, on_prompt, stopped
 from safelight.metrics import black
 from safelight.policies import Bound
 from safelight.store.images import Images
@@ -56,18 +56,11 @@ def draw(asks: Sequence[Ask], generator: Generator, policy: Bound, sampling: Sam
     block = [Made(ask, *on_prompt(Prompt(ask.row.prompt), policy)) for ask in asks]
     going = [made for made in block if not made.lost]
     prompts, seeds = [made.prompt for made in going], [made.ask.seed for made in going]
-    for made, picture in zip(going, generator.run(prompts, seeds, policy.methods, sampling), strict=True):
-        made.ms = picture.ms
-        made.decisions += _reports(picture)
-        if picture.image is not None:
-            image, said = on_image(picture.image, made.prompt, policy, generator)
-            made.decisions += said
-            made.image = image if sound(image) else None
-    seen = [made for made in going if made.image is not None]
-    for check in policy.checks:
-        if check.check.stage == "image" and seen:
-            for made, decision in zip(seen, judged(check, [made.image for made in seen]), strict=True):
-                made.decisions.append(decision)
+    pictures = generator.run(prompts, seeds, policy.methods, sampling)
+    finished = on_images(list(zip(prompts, pictures, strict=True)), policy, generator.name, generator)
+    for made, picture, (image, said) in zip(going, pictures, finished, strict=True):
+        made.image, made.ms = image, picture.ms
+        made.decisions += [*_reports(picture), *said]
     return block
 
 

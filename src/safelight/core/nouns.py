@@ -48,9 +48,12 @@ WITHHELD = frozenset({Outcome.BLOCK, Outcome.REVIEW})
 
 
 def strictest(outcomes: Iterable[Outcome]) -> Outcome:
-    """The strictest of the outcomes of one picture; `allow` if there is none."""
+    """The strictest of the outcomes of one picture; `allow` if there is none.
+
+    Raises ValueError if one, a method's plain string perhaps, is no outcome.
+    """
     order = list(Outcome)
-    return min(outcomes, key=order.index, default=Outcome.ALLOW)
+    return min(map(Outcome, outcomes), key=order.index, default=Outcome.ALLOW)
 
 
 @dataclass(frozen=True)

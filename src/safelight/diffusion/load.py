@@ -66,7 +66,7 @@ def load(
         raise BadInput(f"offload must be one of {', '.join(OFFLOADS)}, or None, got {offload!r}")
     if offload is not None and torch.device(device).type == "cpu":
         raise BadInput(f"offload='{offload}' saves a GPU's memory, and the device is the CPU: leave it out")
-    folder = _folder(str(model))
+    folder = _folder(model)
     verify(folder)
     settings = _json(folder / SETTINGS) if (folder / SETTINGS).exists() else {}
     judges = settings.pop("judges", ())
@@ -131,8 +131,9 @@ def verify(folder: Path) -> None:
             raise Damaged(f"{path} is truncated or no safetensors file ({error}): {cure}") from error
 
 
-def _folder(model: str) -> Path:
-    """Where the files are; a hub id is fetched into the hub's own cache."""
+def _folder(path: str | Path) -> Path:
+    """Where the files are. A hub id is fetched into the hub's own cache; a path is never looked for there."""
+    model = str(path)
     if model == "miniature":
         if not (MINIATURE / "model_index.json").exists():
             raise Damaged(f"the miniature's weights are missing from {MINIATURE}: install safelight again")
@@ -141,7 +142,9 @@ def _folder(model: str) -> Path:
         if not (folder / "model_index.json").exists():
             raise BadInput(f"{folder} is no model in diffusers layout: it has no model_index.json")
         return folder
-    if model.count("/") != 1 or model.startswith((".", "/", "~")):
+    if isinstance(path, Path) or model.count("/") > 1 or model.startswith((".", "/", "~")):
+        raise BadInput(f"there is no folder {model}: name one in diffusers layout, or a hub id 'owner/name'")
+    if "/" not in model:
         raise UnknownName(
             "model", model, ["miniature", "a folder in diffusers layout", "a hub id 'owner/name'"]
         )

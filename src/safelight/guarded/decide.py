@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -54,16 +54,34 @@ def on_prompt(prompt: Prompt, bound: Bound) -> tuple[Prompt, list[Decision]]:
     return prompt, [*decisions, *(said for check in checks for said in judged(check, list(texts)))]
 
 
-def on_image(image: np.ndarray, prompt: Prompt, bound: Bound, ctx: Any) -> tuple[Any, list[Decision]]:
-    """One picture as the methods' image hooks leave it, and what they decided."""
-    decisions: list[Decision] = []
-    for method in bound.methods:
-        try:
-            image, said = method.image(image, prompt, ctx)
-        except Exception as error:
-            return image, [*decisions, broken("image", "image", method.name, repr(error))]
-        decisions += said
-    return image, decisions
+class Made(Protocol):
+    """What came out for a prompt, before anything has judged it; `detail` says why `image` is None."""
+
+    @property
+    def image(self) -> np.ndarray | None: ...
+    @property
+    def detail(self) -> str: ...
+
+
+def on_images(
+    made: Sequence[tuple[Prompt, Made]], bound: Bound, maker: str, ctx: Any
+) -> list[tuple[np.ndarray | None, list[Decision]]]:
+    """Pictures [h, w, 3] as the methods' image hooks leave them, and what hooks, then checks decide on each.
+
+    A picture is None, with a decision that blocks, where none came out; then no check sees it.
+
+    Args:
+        maker: the name of what made them, for decisions about failures.
+        ctx: what the image hooks can regenerate and repair with.
+    """
+    finished = [_after_methods(prompt, picture, bound, maker, ctx) for prompt, picture in made]
+    seen = [(image, decisions) for image, decisions in finished if image is not None]
+    for check in bound.checks:
+        if check.check.stage == "image" and seen:
+            said = judged(check, [image for image, _ in seen])
+            for (_, decisions), decision in zip(seen, said, strict=True):
+                decisions.append(decision)
+    return finished
 
 
 def judged(bound: BoundCheck, items: Sequence[Any]) -> list[Decision]:
@@ -106,6 +124,29 @@ def sound(image: Any) -> bool:
     return (
         isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
     )
+
+
+def _after_methods(
+    prompt: Prompt, made: Made, bound: Bound, maker: str, ctx: Any
+) -> tuple[np.ndarray | None, list[Decision]]:
+    image, decisions, why = made.image, [], made.detail
+    if image is not None:
+        image, decisions = _hooked(image, prompt, bound, ctx)
+        why = "no picture of 8-bit RGB pixels came out"
+    return (
+        (image, decisions) if sound(image) else (None, [*decisions, broken("image", "generate", maker, why)])
+    )
+
+
+def _hooked(image: Any, prompt: Prompt, bound: Bound, ctx: Any) -> tuple[Any, list[Decision]]:
+    decisions: list[Decision] = []
+    for method in bound.methods:
+        try:
+            image, said = method.image(image, prompt, ctx)
+        except Exception as error:
+            return image, [*decisions, broken("image", "image", method.name, repr(error))]
+        decisions += said
+    return image, decisions
 
 
 def _verdict(bound: BoundCheck, score: Score, failed: Decision) -> Decision:

@@ -11,7 +11,7 @@ import numpy as np
 from safelight.core.errors import BadInput
 from safelight.core.nouns import WITHHELD, Decision, Prompt, strictest
 from safelight.core.records import noise_seed, sample_id
-from safelight.guarded.decide import broken, judged, on_image, on_prompt, sound
+from safelight.guarded import decide
 from safelight.guarded.release import Guarded, shown
 from safelight.policies import Bound
 
@@ -35,13 +35,9 @@ class Ask:
         return strictest(d.outcome for d in self.decisions) in WITHHELD
 
 
-class Made(Protocol):
-    """What came out for an ask, before anything has judged it. `image` [h, w, 3] is None where it failed."""
+class Made(decide.Made, Protocol):
+    """What came out for an ask, with what the record tells of it."""
 
-    @property
-    def image(self) -> np.ndarray | None: ...
-    @property
-    def detail(self) -> str: ...
     @property
     def reports(self) -> Mapping[str, Mapping[str, Any]]: ...
     @property
@@ -53,7 +49,7 @@ class Made(Protocol):
 def asks(run: str, prompts: Sequence[Prompt], n: int, seed: int, bound: Bound) -> Iterator[Ask]:
     """The n pictures of each prompt, on which the prompt stage decides once."""
     for row, user in enumerate(prompts):
-        prompt, decisions = on_prompt(user, bound)
+        prompt, decisions = decide.on_prompt(user, bound)
         for k in range(n):
             sample, noise = sample_id(run, "generate", row, k), noise_seed(f"generate/{seed}", row, k)
             yield Ask(sample, user, prompt, row, k, noise, _about(sample, decisions))
@@ -69,20 +65,17 @@ def finished(
         maker: the name of what made them, for decisions about failures.
         ctx: what the methods' image hooks can regenerate and repair with.
     """
-    pixels: dict[str, np.ndarray] = {}
-    said = {ask.sample: list(ask.decisions) for ask in asked}
+    going = [ask for ask in asked if ask.sample in made]
+    said = decide.on_images([(ask.prompt, made[ask.sample]) for ask in going], bound, maker, ctx)
+    after = {ask.sample: about for ask, about in zip(going, said, strict=True)}
+    pictures: list[Guarded] = []
+    pixels: list[np.ndarray | None] = []
     for ask in asked:
-        if picture := made.get(ask.sample):
-            image, decisions = _after_methods(ask, picture, bound, maker, ctx)
-            said[ask.sample] += _about(ask.sample, decisions)
-            if image is not None:
-                pixels[ask.sample] = image
-    for check in bound.checks:
-        if check.check.stage == "image" and pixels:
-            for sample, decision in zip(pixels, judged(check, list(pixels.values())), strict=True):
-                said[sample] += _about(sample, [decision])
-    ready = [_guarded(ask, said[ask.sample], pixels.get(ask.sample), made.get(ask.sample)) for ask in asked]
-    return ready, [pixels.get(ask.sample) for ask in asked]
+        image, decisions = after.get(ask.sample, (None, []))
+        decisions = (*ask.decisions, *_about(ask.sample, decisions))
+        pictures.append(_guarded(ask, decisions, image, made.get(ask.sample)))
+        pixels.append(image)
+    return pictures, pixels
 
 
 def prompts_of(prompts: Prompts) -> list[Prompt]:
@@ -99,25 +92,12 @@ def prompts_of(prompts: Prompts) -> list[Prompt]:
     return asked
 
 
-def _after_methods(
-    ask: Ask, picture: Made, bound: Bound, maker: str, ctx: Any
-) -> tuple[np.ndarray | None, list[Decision]]:
-    """A picture after the methods' image hooks; None, with a decision that blocks, if there is none."""
-    image, decisions, why = picture.image, [], picture.detail
-    if image is not None:
-        image, decisions = on_image(image, ask.prompt, bound, ctx)
-        why = "no picture of 8-bit RGB pixels came out"
-    if sound(image):
-        return image, decisions
-    return None, [*decisions, broken("image", "generate", maker, why)]
-
-
 def _guarded(
-    ask: Ask, decisions: Sequence[Decision], pixels: np.ndarray | None, picture: Made | None
+    ask: Ask, decisions: tuple[Decision, ...], pixels: np.ndarray | None, picture: Made | None
 ) -> Guarded:
     outcome = strictest(decision.outcome for decision in decisions)
     image = None if pixels is None else shown(pixels, outcome)
-    guarded = Guarded(ask.sample, ask.user, ask.row, ask.k, ask.seed, image, outcome, tuple(decisions))
+    guarded = Guarded(ask.sample, ask.user, ask.row, ask.k, ask.seed, image, outcome, decisions)
     if picture is None:
         return guarded
     return replace(guarded, reports=picture.reports, dropped=picture.dropped, ms=picture.ms)
