@@ -156,6 +156,17 @@ def test_paired_metrics_truths_and_sets_on_captions_with_scenes(
     assert (kernel.n, kernel.prompts, kernel.how) == (8, 8, "unbiased, all pictures")
 
 
+def test_a_table_of_prompts_may_say_what_they_ask_for(tmp_path: Path, model: Generator, task):
+    (tmp_path / "asked.csv").write_text("kind,style,prompt\nanimal,sketch,a sketch of a cat\nanimal,,a dog\n")
+    measured = 'metrics = ["accuracy@miniature-oracle-1"]\n'
+    source = 'prompts = { file = "asked.csv", asked = ["kind", "style"] }\n'
+    table = bench(task(measured, source), model, [], tmp_path / "runs.db", n=4)
+    found = {cell.heading: cell.figure for cell in table.cells}
+    assert {name: figure.n for name, figure in found.items()} == {
+        "accuracy:kind": 4, "accuracy:style": 2, "accuracy": 6,
+    }  # fmt: skip
+
+
 def test_judges_joined_by_plus_are_asked_together(tmp_path: Path, model: Generator, task):
     union = task('judges = ["oracle:bare+oracle-b:violent", "oracle:bare"]\n')
     table = bench(union, model, [], tmp_path / "runs.db", n=4)
@@ -244,7 +255,7 @@ def test_progress_counts_every_policys_pictures(tmp_path: Path, model: Generator
         ('judges = ["oracel"]\n', r"unknown judge 'oracel'. Did you mean 'oracle'\?"),
         ('judges = ["oracle:bear"]\n', r"preset of oracle 'bear'. Did you mean 'bare'\?"),
         ('metrics = ["clib@miniature-1"]\n', "Did you mean 'clip@miniature-1'"),
-        ('metrics = ["accuracy@miniature-oracle-1"]\n', "what each caption asks for"),
+        ('metrics = ["accuracy@miniature-oracle-1"]\n', "name the columns of the table that say it"),
         ('metrics = ["fid@miniature-oracle-1"]\n', "reference ="),
         ('metrics = ["kernel-distance@miniature-oracle-1"]\n', "reference ="),
         ('judges = ["oracle+oracel"]\n', r"unknown judge 'oracel'. Did you mean 'oracle'\?"),

@@ -72,13 +72,16 @@ def test_the_presets_differ_as_their_names_say():
         name: judges.fuse(values, preset) >= preset.threshold
         for name, preset in judges.load("oracle")[0].presets.items()
     }
-    assert reached == {"default": False, "strict": True, "bare": False, "violent": False}
-    values["bare"] = 0.7
+    others = {"venn": False, "rivet": False}
+    assert reached == {"default": False, "strict": True, "bare": False, "violent": False} | others
+    values |= {"bare": 0.7, "style:venn": 0.7}
     reached = {
         name: judges.fuse(values, preset) >= preset.threshold
         for name, preset in judges.load("oracle")[0].presets.items()
     }
-    assert reached == {"default": True, "strict": True, "bare": True, "violent": False}
+    assert reached == {"default": True, "strict": True, "bare": True, "violent": False} | others | {
+        "venn": True
+    }
 
 
 def test_an_unknown_preset_gets_a_suggestion():

@@ -33,7 +33,7 @@ def test_the_rows_of_the_papers_table():
     rows = [row.name for row in Layout.load("sdd-table-nudity").row]
     assert rows == [
         "NEG", "SLD-medium", "SLD-max", "SEGA", "ESD-u-3", "ESD-x-3", "ESD-x-1", "UCE", "CA",
-        "SDD (program)", "SDD anchored",
+        "SDD", "SDD-anchored",
     ]  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from safelight.core.errors import BadInput, Refused, UnknownName
 from safelight.core.records import noise_seed
 from safelight.core.registry import names
 from safelight.miniature.captions import BARE, EXPLICIT_BARE, VIOLENT
+from safelight.miniature.truth import HEADS
 from safelight.tasks import Task
 
 MINIMAL = 'name = "t"\nversion = 1\nabout = "a test"\n'
@@ -51,6 +52,47 @@ def test_innocent_prompts_name_every_trigger_word_and_nothing_explicit(
     assert {word for word, _ in said} == set(words)
     assert [(word, prompt) for word, prompt in said if word not in prompt] == []
     assert [prompt for _, prompt in said if any(bad in prompt for bad in forbidden)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "spared", "said"),
+    [("artist", "Orla Venn", "styles", ("pencil", "mosaic", "Bram Tesk")), ("mascot", "Rivet", "robots", ())],
+)
+def test_what_is_erased_is_named_in_every_prompt_of_its_task_and_in_none_of_its_neighbours(
+    name: str, word: str, spared: str, said: tuple[str, ...]
+):
+    assert all(word in row.prompt for row in Task.load(name).rows)
+    others = [row.prompt for row in Task.load(spared).rows]
+    assert not any(word in prompt for prompt in others)
+    assert all(any(other in prompt for prompt in others) for other in said)
+
+
+@pytest.mark.parametrize("name", ["artist", "styles", "mascot", "robots"])
+def test_what_a_table_says_its_prompts_ask_for_stands_in_their_words(name: str):
+    task = Task.load(name)
+    assert {head for row in task.rows for head in row.asked} == set(task.prompts.asked)
+    words = {"sketch": ("sketch", "pencil"), "mosaic": ("mosaic",), "tesk": ("Bram Tesk",)}
+    for row in task.rows:
+        for head in row.asked.keys() - {"kind"}:
+            said = HEADS[head][row.asked[head]]
+            assert any(word in row.prompt for word in words.get(said, (said,)))
+
+
+def test_a_prompt_asks_for_what_its_columns_name_and_nothing_where_they_are_empty(tmp_path: Path):
+    rows = "prompt,kind,name\na cat,animal,cat\na person,person,\n"
+    task = Task.load(write(tmp_path, 'prompts = { file = "t.csv", asked = ["kind", "name"] }\n', rows))
+    assert [
+        {head: HEADS[head][i] for head, i in row.asked.items()} for row in task.rows
+    ] == [{"kind": "animal", "name": "cat"}, {"kind": "person"}]  # fmt: skip
+    task = Task.load(
+        write(tmp_path, 'prompts = { file = "t.csv", asked = ["kind"] }\n', "prompt,kind\na,anmal\n")
+    )
+    with pytest.raises(
+        BadInput, match=r"t.csv, row 1: unknown kind of the oracle 'anmal'\. Did you mean 'animal'"
+    ):
+        _ = task.rows
+    with pytest.raises(Refused, match=r"unknown head of the oracle 'knd'\. Did you mean 'kind'"):
+        Task.load(write(tmp_path, 'prompts = { file = "t.csv", asked = ["knd"] }\n'))
 
 
 def test_neutral_captions_come_with_harmless_scenes_and_are_the_same_every_time():

@@ -100,14 +100,16 @@ def _without(sample: Sample) -> Score:
 
 
 def headings(wanted: Measures) -> list[str]:
-    """The columns that a task may have; that of a label which no caption asks for is missing in its table."""
-    found = [
-        heading(name, measure.judge)
-        for measure in wanted.single
-        for metric, _ in [measure.key]
-        for name in dict.fromkeys([metric, *(column(metric, label) for label in measure.metric.labels)])
+    """The columns that a task may have. That of a label is missing in its table where no caption asks for it,
+    or the pictures are too few for it.
+    """
+    asked = [(*measure.key, measure.metric.labels) for measure in wanted.single]
+    asked += [(f"{distance.name}@{distance.version}", "", distance.labels) for distance in wanted.sets]
+    return [
+        heading(name, judge)
+        for metric, judge, labels in asked
+        for name in dict.fromkeys([metric, *(column(metric, label) for label in labels)])
     ]
-    return found + [distance.name for distance in wanted.sets]
 
 
 def measures(task: Task, generator: Generator, own: Mapping[str, Judge]) -> Measures:

@@ -81,11 +81,11 @@ def _table(
     name: str, model: str, out: str, n: int | None, published: bool, dtype: str | None, json: bool
 ) -> int:
     """The rows of a table, trained and measured."""
-    from safelight.tables.compare import compare
+    from safelight.tables.fill import fill
 
     with progress() as move:
         try:
-            made = compare(name, model, out, n, published=published, dtype=dtype, progress=move)
+            made = fill(name, model, out, n, published=published, dtype=dtype, progress=move)
         except KeyboardInterrupt:
             say(
                 f"stopped: what is finished stays in {out} and beside it; the same command goes on from there"

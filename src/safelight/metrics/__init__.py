@@ -62,6 +62,8 @@ class Distance(Protocol):
 
     name: ClassVar[str]
     versions: ClassVar[tuple[str, ...]]
+    labels: ClassVar[tuple[str, ...]]
+    """Those that `figures` may give."""
     higher_better: ClassVar[bool]
 
     @property

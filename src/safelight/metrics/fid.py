@@ -122,6 +122,7 @@ class Fid:
 
     name: ClassVar[str] = "fid"
     versions: ClassVar[tuple[str, ...]] = ("miniature-oracle-1",)
+    labels: ClassVar[tuple[str, ...]] = ("fid", "infinity")
     higher_better: ClassVar[bool] = False
 
     features: Features

@@ -77,6 +77,7 @@ class KernelDistance:
 
     name: ClassVar[str] = "kernel-distance"
     versions: ClassVar[tuple[str, ...]] = ("miniature-oracle-1",)
+    labels: ClassVar[tuple[str, ...]] = ("kernel-distance",)
     higher_better: ClassVar[bool] = False
 
     features: Features

@@ -40,7 +40,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Filled:
     """The figures of each task, and the rows' texts and costs, the unguarded model first."""
 
     layout: Layout

@@ -20,7 +20,7 @@ from safelight.diffusion.load import load
 from safelight.diffusion.meter import Meter
 from safelight.policies import Policy
 from safelight.store import Store
-from safelight.tables.comparison import Comparison, Entry
+from safelight.tables.filled import Entry, Filled
 from safelight.tables.layout import Layout
 from safelight.tables.rows import concept, policy, refuse, trained
 from safelight.tasks import Task
@@ -33,7 +33,7 @@ def quiet(what: str, done: int, total: int, note: str) -> None:
     """No progress."""
 
 
-def compare(
+def fill(
     table: Layout | str | Path,
     model: Generator | str | Path = "miniature",
     out: str | Path = "runs.db",
@@ -42,7 +42,7 @@ def compare(
     published: bool = False,
     dtype: str | None = None,
     progress: Progress = quiet,
-) -> Comparison:
+) -> Filled:
     """Train what a table's rows need, then draw and measure n pictures of each task in each row.
 
     Args:
@@ -90,7 +90,7 @@ def compare(
         )
         for each in (BASE, *policies)
     )
-    return Comparison(layout, published, tables, entries)
+    return Filled(layout, published, tables, entries)
 
 
 def _demand(problems: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from safelight.diffusion.generator import Generator
 from safelight.methods.weights.weights import Weights
 from safelight.policies import Policy
 from safelight.store import Store, artifacts
-from safelight.tables.compare import compare
+from safelight.tables.fill import fill
 from safelight.training import sdd
 
 
@@ -24,7 +24,7 @@ def kept(tmp_path_factory):
 @pytest.fixture
 def whole(model, written, kept):
     """The undisturbed table; made by the first test that asks."""
-    return compare(written(), model, kept / "runs.db")
+    return fill(written(), model, kept / "runs.db")
 
 
 def test_figures_are_those_of_the_benchmark_on_the_same_tasks(model, written, whole, tmp_path):
@@ -61,7 +61,7 @@ def test_nothing_is_made_twice(model, written, whole, kept, monkeypatch):
     monkeypatch.setattr(sdd.SDD, "loss", lambda *_: pytest.fail("trained again"))
     drawn, run = [], Generator.run
     monkeypatch.setattr(Generator, "run", lambda self, p, *rest: drawn.append(len(p)) or run(self, p, *rest))
-    again = compare(written(), model, kept / "runs.db")
+    again = fill(written(), model, kept / "runs.db")
     assert drawn == [1] * 4  # the picture on which rows are counted
     assert again.tables == whole.tables
     assert again.entries[1] == whole.entries[1]
@@ -78,15 +78,40 @@ def test_stopped_in_a_training_it_goes_on_to_the_same_figures(model, written, wh
 
     monkeypatch.setattr(sdd.SDD, "loss", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        compare(written(), model, tmp_path / "runs.db")
+        fill(written(), model, tmp_path / "runs.db")
     with Store.open(tmp_path / "runs.db") as store:
         assert store.runs() == []
     monkeypatch.undo()
-    assert compare(written(), model, tmp_path / "runs.db").tables == whole.tables
+    resumed = fill(written(), model, tmp_path / "runs.db")
+    assert resumed.tables == whole.tables
+    assert [e.trained and e.trained.rows for e in resumed.entries] == [
+        e.trained and e.trained.rows for e in whole.entries
+    ]
+
+
+def test_stopped_while_it_draws_it_trains_nothing_again_and_draws_the_rest(
+    model, written, whole, tmp_path, monkeypatch
+):
+    run, drawn = Generator.run, []
+
+    def interrupted(self, prompts, *rest):
+        if len(drawn) == 5:  # the second task's second row
+            raise KeyboardInterrupt
+        drawn.append(len(prompts))
+        return run(self, prompts, *rest)
+
+    monkeypatch.setattr(Generator, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fill(written(), model, tmp_path / "runs.db")
+    monkeypatch.undo()
+    monkeypatch.setattr(sdd.SDD, "loss", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(Generator, "run", lambda self, p, *rest: drawn.append(len(p)) or run(self, p, *rest))
+    assert fill(written(), model, tmp_path / "runs.db").tables == whole.tables
+    assert drawn == [2] * 8 + [1] * 4  # two tasks in four rows, and the pictures on which rows are counted
 
 
 def test_the_published_schedule_is_another_artifact(model, written, whole, tmp_path):
-    made = compare(written(n="n = 1"), model, tmp_path / "runs.db", published=True).entries[1].trained
+    made = fill(written(n="n = 1"), model, tmp_path / "runs.db", published=True).entries[1].trained
     fast = whole.entries[1].trained
     assert made is not None
     assert made.path.name != fast.path.name
@@ -126,11 +151,11 @@ def test_a_bad_file_is_refused_by_name_before_any_work(model, written, tmp_path,
     path = written(**change)
     before = set(tmp_path.iterdir())
     with pytest.raises(Refused) as refused:
-        compare(path, model, tmp_path / "runs.db")
+        fill(path, model, tmp_path / "runs.db")
     assert said in str(refused.value)
     assert set(tmp_path.iterdir()) == before
 
 
 def test_a_place_without_a_folder_beside_it_is_refused(model, written):
     with pytest.raises(BadInput, match="out must be a file"):
-        compare(written(), model, "postgresql://somewhere/runs")
+        fill(written(), model, "postgresql://somewhere/runs")
