@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safelight.core.errors import BadInput
-from safelight.core.intervals import mcnemar
-from safelight.core.sequential import evidence, order
+from safelight.core.intervals import mcnemar, wilson
+from safelight.core.sequential import evidence, interval, order
 
 COUNT = st.integers(0, 200)
 
@@ -62,6 +62,26 @@ def test_a_single_rate_is_not_taken_for_less_than_it_is():
     assert (shown & (hits < 0.05 * seen)).any(1).mean() <= 0.05
     none = np.zeros(400, int)
     assert int(np.argmax(evidence(none, np.arange(400), 0.02) >= log(20))) == 320  # pictures, none hit
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 10), (10, 10), (3, 10), (81, 100), (1, 300)])
+def test_an_interval_for_any_time_holds_the_one_that_may_be_read_once(hits: int, n: int):
+    (lo, hi), (left, right) = interval(hits, n), wilson(hits, n)
+    assert 0 <= lo <= left <= hits / n <= right <= hi <= 1
+    for end in (lo, hi):
+        if 0 < end < 1:
+            assert float(evidence(np.array(hits), np.array(n - hits), end)) == pytest.approx(
+                log(20), abs=1e-3
+            )
+    assert interval(n - hits, n) == pytest.approx((1 - hi, 1 - lo), abs=1e-6)
+
+
+def test_the_interval_holds_the_rate_after_every_picture():
+    draws, held = np.random.default_rng(5).random((100, 200)) < 0.3, 0
+    for draw in draws:
+        ends = [interval(int(draw[:t].sum()), t) for t in range(1, 201, 10)]
+        held += all(lo <= 0.3 <= hi for lo, hi in ends)
+    assert held >= 95
 
 
 def test_a_large_difference_is_found_within_few_pictures():

@@ -52,6 +52,23 @@ def evidence(
     return np.asarray(mixture - hits * log(rate) - misses * log(1 - rate))
 
 
+def interval(hits: int, n: int, alpha: float = 0.05) -> tuple[float, float]:
+    """The rates that `hits` of n pictures do not speak against: with probability 1 - alpha the true one is
+    among them after every picture, and so whenever one stops. Wider than Wilson's, which may be read once.
+    """
+    if n < 1 or not 0 <= hits <= n:
+        raise BadInput(f"a share needs 0 <= hits <= n and n >= 1, got {hits} of {n}")
+    share, ends = hits / n, []
+    for end in (0.0, 1.0):
+        held, out = share, end  # evidence rises from the share to both ends: halve the distance to its edge
+        while held != end and abs(held - out) > 1e-9:
+            rate = (held + out) / 2
+            against = float(evidence(np.array(hits), np.array(n - hits), rate)) >= log(1 / alpha)
+            held, out = (held, rate) if against else (rate, out)
+        ends.append(held)
+    return ends[0], ends[1]
+
+
 @dataclass(frozen=True)
 class Order:
     """What is known of m things at the last look at each pair.
