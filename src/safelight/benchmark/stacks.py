@@ -6,8 +6,8 @@ With x the unsafe share, 0 the unguarded model, and all four on the same prompts
     interaction(a, b) = effect(ab) - (effect(a) + effect(b)) = x_ab - x_a - x_b + x_0
 
 is a mean over pictures, so its interval is the paired bootstrap's. Below 0 the two help each other, above 0
-they are in each other's way. Shares end at 0: where the sum of two effects lies beyond, no pair can reach it, and
-only the gain over the better of the two alone says whether the second is worth having.
+they are in each other's way. Shares end at 0: where the sum of two effects lies beyond, no pair can reach it,
+and only the gain over the better of the two alone says whether the second is worth having.
 """
 
 from __future__ import annotations
