@@ -141,6 +141,13 @@ def test_guidance_is_a_finite_number(pipe, scale):
         settings(pipe, {"guidance_scale": scale})
 
 
+@pytest.mark.parametrize("name", ["guidance_rescale", "eta"])
+def test_no_other_number_is_infinite_or_none_at_all(pipe, name):
+    with pytest.raises(BadInput, match=f"{name} must be a finite number .* got nan"):
+        settings(pipe, {name: math.nan})
+    assert settings(pipe, {name: 0.5})[name] == 0.5
+
+
 def test_an_unknown_argument_gets_a_suggestion(pipe):
     with pytest.raises(UnknownName, match="Did you mean 'num_inference_steps'"):
         settings(pipe, {"num_inference_stepz": 3})

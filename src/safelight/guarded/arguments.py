@@ -36,7 +36,7 @@ def settings(pipe: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         Refused: with every reason why an argument is not taken.
         UnknownName: the pipeline has no such argument.
-        BadInput: the number of steps or the guidance is no number that can be used.
+        BadInput: the number of steps, or a number such as the guidance, cannot be used.
     """
     problems = [f"{name}: {why}" for name, why in OURS.items() if name in given]
     if unread := sorted(name for name in given if "prompt" in name):
@@ -48,8 +48,9 @@ def settings(pipe: Any, given: Mapping[str, Any]) -> dict[str, Any]:
         raise UnknownName(f"argument of {type(pipe).__name__}", name, known)
     if "num_inference_steps" in given:
         whole("num_inference_steps", given["num_inference_steps"], 1)
-    if "guidance_scale" in given:
-        number("guidance_scale", given["guidance_scale"])
+    for name, value in given.items():
+        if name == "guidance_scale" or isinstance(value, float):  # diffusers takes NaN for switched off
+            number(name, value)
     return {**given, "callback_on_step_end_tensor_inputs": []}
 
 
