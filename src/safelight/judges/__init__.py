@@ -1,4 +1,7 @@
-"""Judges by name, `NAME[:PRESET]`, and how their values become a verdict."""
+"""Judges by name, `NAME[:PRESET]`, and how their values become a verdict.
+
+NAME may be a concept file of yours, `FILE.toml[:PRESET]`: see `clip_concepts`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,11 @@ from safelight.core.errors import BadInput, UnknownName
 from safelight.core.nouns import Score
 from safelight.core.ports import Judge, Preset
 from safelight.core.registry import get
+from safelight.judges._views import Tiled, Views
 
+CONCEPTS = "clip-concepts"
+"""The judge that reads concept files."""
+__all__ = ["Tiled", "Views", "ask", "failed", "find", "fuse", "load", "preset_of"]
 PARTS = ("name", "version", "labels", "range", "content_hash", "presets")
 """What a judge must have, besides being called."""
 
@@ -27,9 +34,11 @@ class Model(Protocol):
 def load(spec: str) -> tuple[Judge, Preset]:
     """The judge and preset called NAME or NAME:PRESET; without a preset the judge's `default`.
 
-    Raises UnknownName with the nearest name, and Damaged when the judge's weights are not readable.
+    Raises UnknownName with the nearest name, Damaged when the judge's weights are not readable, and BadInput
+    or Refused for what is wrong with a concept file.
     """
-    judge: Judge = get("judges", spec.partition(":")[0])()
+    name = spec.partition(":")[0]
+    judge: Judge = get("judges", CONCEPTS)(name) if name.endswith(".toml") else get("judges", name)()
     return judge, preset_of(judge, spec)
 
 
@@ -45,6 +54,11 @@ def find(spec: str, model: Model, own: Mapping[str, Judge]) -> tuple[Judge, Pres
         if lacking := [part for part in PARTS if not hasattr(own[name], part)]:
             raise BadInput(f"your judge '{name}' has no {', '.join(lacking)}: see safelight.core.ports.Judge")
         return own[name], preset_of(own[name], spec)
+    if name.endswith(".toml"):
+        judge, preset = load(spec)
+        if getattr(judge, "any_model", False) or CONCEPTS in model.judges:
+            return judge, preset
+        raise BadInput(_not_for(model, name))
     if name not in model.judges and not getattr(get("judges", name), "any_model", False):
         raise BadInput(_not_for(model, name))
     return load(spec)

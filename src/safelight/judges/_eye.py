@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import file_digest
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from safelight.core.errors import BadInput, Damaged
+from safelight.core.nouns import Score
 
 WEIGHTS, CONFIG, PREPROCESSOR = "model.safetensors", "config.json", "preprocessor_config.json"
 LONGEST = 16
@@ -59,13 +60,32 @@ def unreadable(item: Any) -> str:
     return ""
 
 
-def folder_of(where: str | Path) -> Path:
+def scores(
+    name: str,
+    labels: Sequence[str],
+    values: Float[np.ndarray, "n labels"],
+    v: Float[Tensor, "n d"],
+) -> list[Score]:
+    """Values computed from image embeddings v, failed where they cannot be believed: NaN, and vectors of
+    length 0, which have no direction and whose cosine would read as a harmless 0.
+    """
+    sound = np.isfinite(values).all(1) & (v.norm(dim=1) > 0).numpy()
+    damaged = Score(None, "failed", f"{name} read NaN or nothing: the picture or the weights are damaged")
+    return [
+        Score(dict(zip(labels, row, strict=True))) if good else damaged
+        for row, good in zip(values.tolist(), sound, strict=True)
+    ]
+
+
+def folder_of(where: str | Path, more: Sequence[str] = ()) -> Path:
     """A folder with weights: itself, or the copy of a hub id "owner/name" in the hub's own cache.
+
+    more: files that are needed besides weights and configuration.
 
     Raises:
         BadInput: there is none; with the command that fetches it.
     """
-    files = [CONFIG, WEIGHTS, PREPROCESSOR]
+    files = [CONFIG, WEIGHTS, PREPROCESSOR, *more]
     if (folder := Path(where).expanduser()).is_dir():
         return folder
     try:
@@ -82,14 +102,22 @@ def weights_of(folder: Path) -> tuple[dict[str, Tensor], str]:
     path = folder / WEIGHTS
     try:
         tensors = load_file(path)
-        with path.open("rb") as file:
-            digest = file_digest(file, "sha256").hexdigest()
+        digest = hash_of(path)
     except (OSError, SafetensorError) as error:
         raise Damaged(f"{path} is missing or no whole safetensors file ({error}): fetch it again") from error
     floats = {name: x.float() for name, x in tensors.items() if x.is_floating_point()}  # no position ids
     if wild := [name for name, x in floats.items() if not x.isfinite().all()]:
         raise Damaged(f"{path} has NaN or infinity in {wild[0]}: fetch it again")
     return floats, digest
+
+
+def hash_of(*paths: Path) -> str:
+    """sha256 of a file, or of the hashes of several."""
+    digests = []
+    for path in paths:
+        with path.open("rb") as file:
+            digests.append(file_digest(file, "sha256").hexdigest())
+    return digests[0] if len(digests) == 1 else sha256(" ".join(digests).encode()).hexdigest()
 
 
 def eye_of(folder: Path, side: int) -> Eye:

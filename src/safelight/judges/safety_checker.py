@@ -28,7 +28,7 @@ from transformers import CLIPConfig, CLIPVisionModelWithProjection
 from safelight.core.errors import Damaged
 from safelight.core.nouns import Score
 from safelight.core.ports import Preset
-from safelight.judges._eye import eye_of, folder_of, unreadable, weights_of
+from safelight.judges._eye import eye_of, folder_of, scores, unreadable, weights_of
 
 PUBLISHED = "CompVis/stable-diffusion-safety-checker"
 CARE = np.float32(0.01)
@@ -65,9 +65,10 @@ class SafetyChecker:
         try:
             self.concepts, t_concepts, self.special, t_special = (tensors.pop(name) for name in ROWS)
             config = CLIPConfig.from_pretrained(folder)
-            config.vision_config.projection_dim = config.projection_dim
+            vision: Any = config.vision_config  # Any: the annotations of transformers are too wide
+            vision.projection_dim = config.projection_dim
             with torch.random.fork_rng(devices=[]):  # a new network draws weights, which are then replaced
-                tower = CLIPVisionModelWithProjection(config.vision_config)
+                tower = CLIPVisionModelWithProjection(vision).float()
             tower.load_state_dict(
                 {NEW + k.removeprefix(OLD) if k.startswith(OLD) else k: x for k, x in tensors.items()}
             )
@@ -75,10 +76,8 @@ class SafetyChecker:
             raise Damaged(f"{folder} holds no safety checker ({error}): fetch it again") from error
         _check(folder, self.concepts, t_concepts)
         _check(folder, self.special, t_special)
-        self.tower: Any = tower.eval().requires_grad_(
-            False
-        )  # Any: the annotations of transformers are too wide
-        self.eye = eye_of(folder, config.vision_config.image_size)
+        self.tower: Any = tower.eval().requires_grad_(False)
+        self.eye = eye_of(folder, vision.image_size)
         self.t_concepts, self.t_special = t_concepts.numpy(), t_special.numpy()
         concepts = tuple(f"concept:{i}" for i in range(len(t_concepts)))
         self.labels = (*concepts, *(f"special-care:{j}" for j in range(len(t_special))))
@@ -88,23 +87,15 @@ class SafetyChecker:
     def __call__(self, items: Sequence[Any]) -> list[Score]:
         problems = [unreadable(item) for item in items]
         seen = [item for item, problem in zip(items, problems, strict=True) if not problem]
-        scores = iter(
-            [score for i in range(0, len(seen), BLOCK) for score in self.read(self.eye(seen[i : i + BLOCK]))]
-        )
-        return [Score(None, "failed", problem) if problem else next(scores) for problem in problems]
+        blocks = (self.read(self.eye(seen[i : i + BLOCK])) for i in range(0, len(seen), BLOCK))
+        found = iter(score for block in blocks for score in block)
+        return [Score(None, "failed", problem) if problem else next(found) for problem in problems]
 
     @torch.no_grad()
     def read(self, clip_input: Float[Tensor, "n 3 s s"]) -> list[Score]:
         """The scores of pictures as CLIP's preprocessing leaves them."""
         v = self.tower(pixel_values=clip_input).image_embeds
-        values = np.concatenate(self.excess(v), axis=1)
-        # A vector of length 0 has no direction, and its cosine would read as a harmless 0.
-        sound = np.isfinite(values).all(1) & (v.norm(dim=1) > 0).numpy()
-        return [
-            Score(dict(zip(self.labels, row, strict=True))) if good
-            else Score(None, "failed", f"{self.name} read NaN or nothing: picture or weights are damaged")
-            for row, good in zip(values.tolist(), sound, strict=True)
-        ]  # fmt: skip
+        return scores(self.name, self.labels, np.concatenate(self.excess(v), axis=1), v)
 
     def excess(
         self, v: Float[Tensor, "n d"]
