@@ -15,7 +15,7 @@ from safelight.core.ports import Judge, Preset
 from safelight.judges import ask, failed, fuse, preset_of
 
 Batch = Tensor | np.ndarray
-"""Float [n, 3, h, w] in [-1, 1], or [n, h, w, 3] in [0, 1]; checked here, for it comes from anybody's pipeline."""
+"""Float [n, 3, h, w] in [-1, 1], or [n, h, w, 3] in [0, 1]; checked where it comes in."""
 
 
 class PipeChecker:
@@ -84,8 +84,8 @@ def _bytes(images: Batch) -> tuple[list[UInt8[np.ndarray, "h w 3"]], Sequence[bo
         floats = images.astype(np.float32)
     else:
         raise BadInput(
-            "a pipeline's pictures are a float tensor [n, 3, h, w] in [-1, 1] or array [n, h, w, 3] in [0, 1], "
-            f"got {getattr(images, 'dtype', type(images).__name__)} {list(getattr(images, 'shape', ()))}"
+            "a pipeline's pictures are a float tensor [n, 3, h, w] in [-1, 1] or array [n, h, w, 3] in "
+            f"[0, 1], got {getattr(images, 'dtype', type(images).__name__)} {list(getattr(images, 'shape', ()))}"
         )
     finite = np.isfinite(floats).all((1, 2, 3)).tolist()
     levels = np.round(np.nan_to_num(floats).clip(0, 1) * 255).astype(np.uint8)
