@@ -2,7 +2,7 @@
 
 From n harmless pictures with values b the threshold is the first number above the (k + 1)-th largest b, where
 k = floor(target n): at most k of them reach it. The rate on other pictures of the same kind then has the
-distribution Beta(k + 1, n - k), whatever that of the values (Wilks 1941). Its upper 97.5 % point is that of
+distribution Beta(k + 1, n - k), whatever that of the values, if no two are equal (Wilks 1941). Its upper 97.5 % point is that of
 the Clopper-Pearson interval of k in n: so that upper end holds although these very pictures chose the
 threshold.
 """
@@ -88,8 +88,7 @@ def calibrate(
         BadInput: too few pictures for such a target, or none of a label.
         UnknownName: a label that neither the judge nor this module knows.
     """
-    values: dict[str, list[float | None]] = {SAFE: []}
-    raw: list[Any] = []
+    raw: list[tuple[Any, str]] = []
     for k, (item, label) in enumerate(pictures, 1):
         known_label(judge, label)
         [score] = ask(judge, [item])
@@ -104,7 +103,9 @@ def calibrate(
         }
         found.append(choose(label, values[SAFE], values[label], target))
     if not found:
-        raise BadInput(f"no picture is labelled '{UNSAFE}' or as one of the judge's labels: there is nothing to find")
+        raise BadInput(
+            f"no picture is labelled '{UNSAFE}' or as one of the judge's labels: there is nothing to find"
+        )
     return found
 
 

@@ -30,14 +30,18 @@ def labelled(source: Path) -> list[tuple[Path, str]]:
             for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES
         ]  # fmt: skip
         if not found:
-            raise BadInput(f"{source} has no pictures in subfolders: one subfolder a label, such as safe, unsafe")
+            raise BadInput(
+                f"{source} has no pictures in subfolders: one subfolder a label, such as safe, unsafe"
+            )
         return found
     rows = list(_rows(source))
     if incomplete := [k for k, row in enumerate(rows, 1) if not row.get("path") or not row.get("label")]:
         raise BadInput(f"{source}, row {incomplete[0]}: it needs a path and a label")
     found = [(source.parent / row["path"], row["label"]) for row in rows]
     if absent := [path for path, _ in found if not path.is_file()]:
-        raise BadInput(f"{source} lists {absent[0]}, which is not there ({len(absent)} of {len(found)} are not)")
+        raise BadInput(
+            f"{source} lists {absent[0]}, which is not there ({len(absent)} of {len(found)} are not)"
+        )
     return found
 
 
@@ -51,7 +55,9 @@ def picture(path: Path) -> UInt8[np.ndarray, "h w 3"]:
             if getattr(file, "n_frames", 1) > 1:
                 raise BadInput(f"{path} is an animation: give single pictures")
             if file.mode.startswith(DEEP):
-                raise BadInput(f"{path} has more than 8 bits a channel ({file.mode}): convert it to 8-bit RGB")
+                raise BadInput(
+                    f"{path} has more than 8 bits a channel ({file.mode}): convert it to 8-bit RGB"
+                )
             image = ImageOps.exif_transpose(file).convert("RGBA")
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, BadInput):
