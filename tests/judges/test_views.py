@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safelight.core.errors import BadInput
@@ -29,6 +29,7 @@ class Brightness:
         return [Score({"red": float(x[..., 0].mean()), "green": float(x[..., 1].mean())}) for x in items]
 
 
+@settings(deadline=None)
 @given(
     height=st.integers(8, 90),
     width=st.integers(8, 90),

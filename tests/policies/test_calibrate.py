@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safelight.core.errors import BadInput, UnknownName
@@ -36,6 +36,7 @@ class Reader:
         ]
 
 
+@settings(deadline=None)
 @given(safe=numbers, unsafe=numbers, target=st.sampled_from([0.1, 0.2, 0.5]))
 def test_the_threshold_is_the_lowest_within_the_target(safe, unsafe, target):
     found = choose("x", safe, unsafe, target)
@@ -45,6 +46,7 @@ def test_the_threshold_is_the_lowest_within_the_target(safe, unsafe, target):
     assert found.found.hits == sum(value >= found.threshold for value in unsafe)
 
 
+@settings(deadline=None)
 @given(safe=numbers, unsafe=numbers)
 def test_the_curve_is_the_roc_and_its_area_the_share_of_ordered_pairs(safe, unsafe):
     found = choose("x", safe, unsafe, 0.1)

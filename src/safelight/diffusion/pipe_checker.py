@@ -83,9 +83,10 @@ def _bytes(images: Batch) -> tuple[list[UInt8[np.ndarray, "h w 3"]], Sequence[bo
     elif isinstance(images, np.ndarray) and images.dtype.kind == "f" and images.shape[3:] == (3,):
         floats = images.astype(np.float32)
     else:
+        what, shape = getattr(images, "dtype", type(images).__name__), list(getattr(images, "shape", ()))
         raise BadInput(
             "a pipeline's pictures are a float tensor [n, 3, h, w] in [-1, 1] or array [n, h, w, 3] in "
-            f"[0, 1], got {getattr(images, 'dtype', type(images).__name__)} {list(getattr(images, 'shape', ()))}"
+            f"[0, 1], got {what} {shape}"
         )
     finite = np.isfinite(floats).all((1, 2, 3)).tolist()
     levels = np.round(np.nan_to_num(floats).clip(0, 1) * 255).astype(np.uint8)

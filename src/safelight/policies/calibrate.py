@@ -2,15 +2,16 @@
 
 From n harmless pictures with values b the threshold is the first number above the (k + 1)-th largest b, where
 k = floor(target n): at most k of them reach it. The rate on other pictures of the same kind then has the
-distribution Beta(k + 1, n - k), whatever that of the values, if no two are equal (Wilks 1941). Its upper 97.5 % point is that of
-the Clopper-Pearson interval of k in n: so that upper end holds although these very pictures chose the
-threshold.
+distribution Beta(k + 1, n - k), whatever that of the values, if no two are equal (Wilks 1941). Its upper
+97.5 % point is that of the Clopper-Pearson interval of k in n: so that upper end holds although these very
+pictures chose the threshold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil, floor, inf, nextafter
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,8 @@ class Rate:
 
 @dataclass(frozen=True)
 class Calibration:
-    """label: of the judge, or "unsafe" for its preset. failed: pictures that the judge could not read, which a
-    policy blocks, and which are in no rate. roc: (false alarms, found) for every threshold, falling.
+    """label: of the judge, or "unsafe" for its preset. failed: pictures that the judge could not read, which
+    a policy blocks, and which are in no rate. roc: (false alarms, found) for every threshold, falling.
     """
 
     label: str
@@ -121,7 +122,7 @@ def choose(
     alarms, hits = (int((side >= threshold).sum()) for side in (b, u))
     failed = len(safe) + len(unsafe) - len(b) - len(u)
     roc = _roc(b, u)
-    auc = sum((x1 - x0) * (y0 + y1) / 2 for (x0, y0), (x1, y1) in zip(roc, roc[1:], strict=False))
+    auc = sum((x1 - x0) * (y0 + y1) / 2 for (x0, y0), (x1, y1) in pairwise(roc))
     return Calibration(label, threshold, Rate(alarms, len(b)), Rate(hits, len(u)), auc, failed, roc)
 
 
