@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any, Protocol
 
+from safelight.clip.views import Tiled, Views
 from safelight.core.errors import BadInput, UnknownName
 from safelight.core.nouns import Score
 from safelight.core.ports import Judge, Preset
 from safelight.core.registry import get
-from safelight.judges._views import Tiled, Views
 
 CONCEPTS = "clip-concepts"
 """The judge that reads concept files."""

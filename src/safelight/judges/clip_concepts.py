@@ -22,12 +22,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from safelight.clip import towers
+from safelight.clip.concepts import Concept, read
+from safelight.clip.eye import scores
+from safelight.clip.views import unreadable
 from safelight.core.errors import BadInput
 from safelight.core.nouns import Score
 from safelight.core.ports import Preset
-from safelight.judges import _clip
-from safelight.judges._concepts import Concept, read
-from safelight.judges._eye import scores, unreadable
 
 SHIPPED = Path(__file__).with_suffix(".toml")
 """For drawn pictures, with the miniature's own CLIP."""
@@ -54,8 +55,8 @@ class ClipConcepts:
     def __init__(self, file: str | Path = SHIPPED) -> None:
         told = read(Path(file))
         self.name, self.version, self.views = told.name, told.version, told.views
-        self.clip = _clip.load(told.clip)
-        self.any_model = told.clip != _clip.MINIATURE
+        self.clip = towers.load(told.clip)
+        self.any_model = told.clip != towers.MINIATURE
         self.concepts = [(self._rows(concept), concept.threshold) for concept in told.concepts]
         self.labels = tuple(concept.name for concept in told.concepts)
         self.presets = {label: Preset((label,), 0.0) for label in self.labels}

@@ -25,10 +25,11 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 from transformers import CLIPConfig, CLIPVisionModelWithProjection
 
+from safelight.clip.eye import eye_of, folder_of, scores, weights_of
+from safelight.clip.views import unreadable
 from safelight.core.errors import Damaged
 from safelight.core.nouns import Score
 from safelight.core.ports import Preset
-from safelight.judges._eye import eye_of, folder_of, scores, unreadable, weights_of
 
 PUBLISHED = "CompVis/stable-diffusion-safety-checker"
 CARE = np.float32(0.01)

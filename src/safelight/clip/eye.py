@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,8 +21,6 @@ from safelight.core.errors import BadInput, Damaged
 from safelight.core.nouns import Score
 
 WEIGHTS, CONFIG, PREPROCESSOR = "model.safetensors", "config.json", "preprocessor_config.json"
-LONGEST = 16
-"""Long side over short side: beyond, a picture is hardly seen, and fitting it would take gigabytes."""
 
 
 @dataclass(frozen=True)
@@ -47,17 +44,6 @@ class Eye:
         left, top = (size[0] - self.side) // 2, (size[1] - self.side) // 2
         scaled = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
         return scaled[top : top + self.side, left : left + self.side]
-
-
-def unreadable(item: Any) -> str:
-    """Why an item cannot be shown to an eye; empty if it can."""
-    if not isinstance(item, np.ndarray):
-        return f"pictures are uint8 [h, w, 3], got {type(item).__name__}"
-    if item.dtype != np.uint8 or item.ndim != 3 or item.shape[2] != 3 or 0 in item.shape:
-        return f"pictures are uint8 [h, w, 3], got {item.dtype} {list(item.shape)}"
-    if max(item.shape[:2]) > LONGEST * min(item.shape[:2]):
-        return f"a picture of {item.shape[1]} x {item.shape[0]} pixels is hardly seen: cut it into pieces"
-    return ""
 
 
 def scores(

@@ -10,8 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from safelight.clip.views import Views
 from safelight.core.errors import BadInput, Refused, nearest
-from safelight.judges._views import Views
 
 SCHEMA = 1
 KEYS = ("schema", "name", "version", "clip", "tiles", "overlap", "concept")

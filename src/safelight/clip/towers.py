@@ -12,8 +12,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
+from safelight.clip.eye import WEIGHTS, Eye, eye_of, folder_of, hash_of, weights_of
 from safelight.core.errors import BadInput, Damaged
-from safelight.judges._eye import WEIGHTS, Eye, eye_of, folder_of, hash_of, weights_of
 from safelight.miniature import weights as miniature
 
 MINIATURE = "miniature"
