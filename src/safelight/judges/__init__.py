@@ -1,4 +1,7 @@
-"""Judges by name, `NAME[:PRESET]`, and how their values become a verdict."""
+"""Judges by name, `NAME[:PRESET]`, and how their values become a verdict.
+
+NAME may be a concept file of yours, `FILE.toml[:PRESET]`: see `clip_concepts`.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,15 @@ from dataclasses import replace
 from math import isfinite
 from typing import Any, Protocol
 
+from safelight.clip.views import Tiled, Views
 from safelight.core.errors import BadInput, UnknownName
 from safelight.core.nouns import Score
 from safelight.core.ports import Judge, Preset, Reads
 from safelight.core.registry import get, names
 
+CONCEPTS = "clip-concepts"
+"""The judge that reads concept files."""
+__all__ = ["Tiled", "Views", "ask", "failed", "find", "fuse", "load", "preset_of"]
 PARTS = ("name", "version", "labels", "range", "reads", "content_hash", "presets")
 """What a judge must have, besides being called."""
 
@@ -28,11 +35,11 @@ class Model(Protocol):
 def load(spec: str) -> tuple[Judge, Preset]:
     """The judge and preset called NAME or NAME:PRESET; without a preset the judge's `default`.
 
-    Raises UnknownName with the nearest name, BadInput when a plug-in's judge lacks a part, and Damaged when
-    the judge's weights are not readable.
+    Raises UnknownName with the nearest name, Damaged when the judge's weights are not readable, and BadInput
+    or Refused for what is wrong with a concept file or a plug-in's judge.
     """
     name = spec.partition(":")[0]
-    judge = _whole(name, get("judges", name)())
+    judge = get("judges", CONCEPTS)(name) if name.endswith(".toml") else _whole(name, get("judges", name)())
     return judge, preset_of(judge, spec)
 
 
@@ -49,11 +56,15 @@ def find(spec: str, model: Model, own: Mapping[str, Judge], reads: Reads) -> tup
             words that fix it.
     """
     name = spec.partition(":")[0]
-    if name not in (known := {*names("judges"), *own}):
+    if not name.endswith(".toml") and name not in (known := {*names("judges"), *own}):
         raise UnknownName("judge", name, known)
     if name in own:
         judge = _whole(name, own[name])
         preset = preset_of(judge, spec)
+    elif name.endswith(".toml"):
+        judge, preset = load(spec)
+        if not getattr(judge, "any_model", False) and CONCEPTS not in model.judges:
+            raise BadInput(_not_for(model, name))
     elif name in model.judges or getattr(get("judges", name), "any_model", False):
         judge, preset = load(spec)
     else:

@@ -56,7 +56,10 @@ LATENT_NOISE = 0.25  # largest deviation of that noise; latents have deviation 1
 
 UNET = Plan(seed=15, steps=21_600, batch=64, adam=1.2e-3, muon=0.012, warmup=200, hold=0.9)
 FOCUS_FROM = 15_200  # from this step on every other row shows a profession or several things: learned last,
-FOCUS_TIMES = (500, 1000)  # at the noise levels that decide whose skin and what colour; an error of x_0 counts
+FOCUS_TIMES = (
+    500,
+    1000,
+)  # at the noise levels that decide whose skin and what colour; an error of x_0 counts
 # SNR times in that of the noise, so there it counts least
 CAPTION_DROPOUT = 0.1
 MIN_SNR = 5.0  # Hang et al. 2023 (arXiv 2303.09556), eq. 7 for epsilon prediction: min(SNR, 5) / SNR
