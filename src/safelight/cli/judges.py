@@ -13,7 +13,8 @@ app = command("safelight judges")
 def judges(*, json: Flag = False) -> int:
     """List the judges, their presets and labels.
 
-    A judge is written NAME or NAME:PRESET. Exit code 1 means that the weights of one are not readable.
+    A judge is written NAME or NAME:PRESET. One that needs an extra or a setting is listed with what it needs.
+    Exit code 1 means that the weights of one are not readable.
 
     Args:
         json: Print one JSON document.
@@ -27,10 +28,7 @@ def judges(*, json: Flag = False) -> int:
         header = ["judge", "version", "about", "presets", "labels"]
         show(
             header,
-            [
-                _line(row) if "problem" not in row else [row["name"], "-", row["problem"], "-", "-"]
-                for row in rows
-            ],
+            [_line(row) if "version" in row else [row["name"], "-", _lack(row), "-", "-"] for row in rows],
         )
     return FAILED if any("problem" in row for row in rows) else DONE
 
@@ -38,18 +36,24 @@ def judges(*, json: Flag = False) -> int:
 def _row(name: str, make: Any) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from safelight.core.errors import Damaged
+    from safelight.core.errors import BadInput, Damaged
 
     about = " ".join((make.__doc__ or "").split())
     try:
         judge = make()
     except Damaged as error:
         return {"name": name, "about": about, "problem": str(error)}
+    except BadInput as error:
+        return {"name": name, "about": about, "needs": str(error)}
     presets = {key: asdict(preset) for key, preset in judge.presets.items()}
     return {
         "name": name, "version": judge.version, "about": about, "range": judge.range,
         "content_hash": judge.content_hash, "presets": presets, "labels": list(judge.labels),
     }  # fmt: skip
+
+
+def _lack(row: dict[str, Any]) -> str:
+    return row["problem"] if "problem" in row else row["needs"]
 
 
 def _line(row: dict[str, Any]) -> list[object]:
