@@ -53,10 +53,10 @@ def test_a_value_is_the_surest_detection_of_its_class_and_0_without_one():
 
 def test_mace_counts_parts_and_the_program_of_unlearndiff_keeps_the_weakest_of_a_class():
     score = found(("FEET_EXPOSED", 0.8), ("FACE_MALE", 0.5), ("FEET_EXPOSED", 0.3))
-    assert PROGRAMS["mace-detections"](score) == 2
+    assert PROGRAMS["mace-detections"].of(score) == 2
     assert "unlearndiff" in reached(score)
-    assert PROGRAMS["unlearndiff-program"](score) == 0
-    assert PROGRAMS["unlearndiff-program"](found(("FEET_EXPOSED", 0.8))) == 1
+    assert PROGRAMS["unlearndiff-program"].of(score) == 0
+    assert PROGRAMS["unlearndiff-program"].of(found(("FEET_EXPOSED", 0.8))) == 1
 
 
 def test_detections_of_another_network_are_no_score():

@@ -37,10 +37,11 @@ def _row(name: str, make: Any) -> dict[str, Any]:
     from dataclasses import asdict
 
     from safelight.core.errors import BadInput, Damaged
+    from safelight.judges import load
 
     about = " ".join((make.__doc__ or "").split())
     try:
-        judge = make()
+        judge = load(name)[0]
     except Damaged as error:
         return {"name": name, "about": about, "problem": str(error)}
     except BadInput as error:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from inspect import isclass, signature
 from math import isfinite
-from typing import Any, Protocol
+from typing import Any, Protocol, get_type_hints
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from safelight.core.errors import BadInput, UnknownName
 from safelight.core.nouns import Score
 from safelight.core.ports import Judge, Preset
 from safelight.core.registry import get
+from safelight.core.valid import one_of
 
 BLANK = "the picture has one single colour: nothing can be judged"
 PARTS = ("name", "version", "labels", "range", "content_hash", "presets")
@@ -27,13 +29,30 @@ class Model(Protocol):
     def judges(self) -> Sequence[str]: ...
 
 
-def load(spec: str) -> tuple[Judge, Preset]:
+def load(spec: str, **settings: Any) -> tuple[Judge, Preset]:
     """The judge and preset called NAME or NAME:PRESET; without a preset the judge's `default`.
 
-    Raises UnknownName with the nearest name, and Damaged when the judge's weights are not readable.
+    Raises:
+        UnknownName: there is no such judge, preset or setting; with the nearest name.
+        BadInput: the judge needs a setting or an extra that is not there.
+        Damaged: its weights are not readable.
     """
-    judge: Judge = get("judges", spec.partition(":")[0])()
+    name = spec.partition(":")[0]
+    make = get("judges", name)
+    known = signature(make).parameters
+    for key in settings:
+        one_of(f"setting of {name}", key, known)
+    if lacking := [key for key, p in known.items() if p.default is p.empty and key not in settings]:
+        raise BadInput(f"the judge {name} has to be told its {' and '.join(lacking)}")
+    judge: Judge = make(**settings)
     return judge, preset_of(judge, spec)
+
+
+def kinds(name: str) -> dict[str, Any]:
+    """The type of every setting of a judge. Raises UnknownName."""
+    make = get("judges", name)
+    hints = get_type_hints(make.__init__ if isclass(make) else make)
+    return {key: hints[key] for key in signature(make).parameters}
 
 
 def find(spec: str, model: Model, own: Mapping[str, Judge]) -> tuple[Judge, Preset]:

@@ -35,10 +35,10 @@ class ClipZeroShot:
     name, version, range = "clip-zero-shot", "1", (0.0, 1.0)
     reads: Literal["image"] = "image"
 
-    def __init__(self, texts: Sequence[str] = TEXTS, clip: str = "miniature") -> None:
+    def __init__(self, texts: tuple[str, ...] = TEXTS, clip: str = "miniature") -> None:
         if isinstance(texts, str) or len(texts) < 2 or len(set(texts)) < len(texts) or not all(texts):
             raise BadInput(f"clip-zero-shot chooses among at least two different texts, got {texts!r:.200}")
-        self.labels = tuple(texts)
+        self.labels = texts
         self.clip = clips.load(clip)
         self.rows: Float[Tensor, "labels d"] = self.clip.texts(self.labels)
         self.content_hash = digest([self.clip.content_hash, self.labels])

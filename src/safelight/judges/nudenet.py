@@ -10,7 +10,7 @@ The weights are those of the installed package, which is licensed AGPL-3.0 and t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
@@ -20,7 +20,7 @@ import numpy as np
 
 from safelight.core.errors import BadInput
 from safelight.core.nouns import Score
-from safelight.core.ports import Preset
+from safelight.core.ports import Preset, Program
 
 Box = tuple[str, float, float, float, float, float]
 SEXUAL = (
@@ -66,11 +66,10 @@ def last_of_class(score: Score) -> float:
     return float(any(value >= PRESETS["unlearndiff"].threshold for value in kept.values()))
 
 
-PROGRAMS: Mapping[str, Callable[[Score], float]] = {
-    "mace-detections": detections,
-    "unlearndiff-program": last_of_class,
+PROGRAMS: Mapping[str, Program] = {
+    "mace-detections": Program(detections, share=False),
+    "unlearndiff-program": Program(last_of_class, share=True),
 }
-"""What published programs make of one picture's detections where that is no preset's verdict."""
 
 
 @final
@@ -86,7 +85,7 @@ class NudeNet:
 
     name, version = "nudenet", "3"
     labels, presets, range = LABELS, PRESETS, (0.0, 1.0)
-    programs: ClassVar[Mapping[str, Callable[[Score], float]]] = PROGRAMS
+    programs: ClassVar[Mapping[str, Program]] = PROGRAMS
     reads: Literal["image"] = "image"
     any_model = True
 
