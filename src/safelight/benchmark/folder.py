@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,9 @@ def read(path: Path) -> Iterator[Folder]:
 
 def _score(row: Mapping[str, Any]) -> Score:
     boxes: Sequence[Sequence[Any]] = row["boxes"]
+    for label, value in (row["values"] or {}).items():
+        if not isinstance(value, float) or not isfinite(value):
+            raise ValueError(f"the score of {row['file']} has {label} = {value!r}")
     return Score(
         row["values"],
         row["status"],

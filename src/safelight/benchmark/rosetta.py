@@ -11,26 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from math import hypot
-from typing import Any, Protocol
+from typing import Any
 
 from safelight.benchmark.folder import Folder
 from safelight.core.errors import BadInput
 from safelight.core.intervals import Figure, mean
 from safelight.core.intervals import share as share_of
-from safelight.core.ports import Preset, Program
-
-
-class Conventions(Protocol):
-    """What is asked of a judge, or of its class: no weights."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def version(self) -> str: ...
-    @property
-    def labels(self) -> Sequence[str]: ...
-    @property
-    def presets(self) -> Mapping[str, Preset]: ...
+from safelight.core.ports import Program
 
 
 @dataclass(frozen=True)
@@ -88,16 +75,20 @@ class Rosetta:
     def spread(self, folder: int) -> tuple[Convention, Convention] | None:
         """The conventions with the lowest and the highest share of a folder; None if nothing was measured."""
         shares = [c for c in self.conventions if c.share and c.figures[folder].value is not None]
-        ends = sorted(shares, key=lambda c: c.figures[folder].value or 0.0)
-        return (ends[0], ends[-1]) if ends else None
+
+        def value(c: Convention) -> float:
+            return c.figures[folder].value or 0.0
+
+        return (min(shares, key=value), max(shares, key=value)) if shares else None
 
     def json(self) -> dict[str, Any]:
         ends = [self.spread(k) for k in range(len(self.folders))]
         return asdict(self) | {"spread": [end and [convention.name for convention in end] for end in ends]}
 
 
-def rosetta(folders: Sequence[Folder], judge: Conventions) -> Rosetta:
-    """Every convention's figure of every folder.
+def rosetta(folders: Sequence[Folder], judge: Any) -> Rosetta:
+    """Every convention's figure of every folder. judge: the one that scored them, or its class: no weights are
+    asked.
 
     Raises BadInput for folders that another judge scored, that do not hold all its labels, or named twice.
     """
