@@ -87,8 +87,8 @@ class Rosetta:
 
 
 def rosetta(folders: Sequence[Folder], judge: Any) -> Rosetta:
-    """Every convention's figure of every folder. judge: the one that scored them, or its class: no weights are
-    asked.
+    """Every convention's figure of every folder. judge: the one that scored them, or its class: weights are
+    not asked.
 
     Raises BadInput for folders that another judge scored, that do not hold all its labels, or named twice.
     """

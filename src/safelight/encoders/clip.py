@@ -1,4 +1,4 @@
-"""Any CLIP by name: pictures and texts as unit vectors of one space (Radford et al. 2021).
+"""Any CLIP by name: pictures and texts as vectors of one space (Radford et al. 2021).
 
 "miniature" is the embedded model's own; every other name is a folder or hub id of a CLIP in transformers'
 layout. How pictures are cut and resized belongs to the network and comes with it.
@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
-from torch.nn.functional import normalize
 from transformers import CLIPModel, CLIPTokenizer
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
@@ -43,23 +42,26 @@ class Clip:
         self.scale = self.net.logit_scale.exp().item()
         """What training multiplied cosines by before the softmax; 100 in OpenAI's."""
 
+    @property
+    def width(self) -> int:
+        """Numbers of an embedding."""
+        return self.net.config.projection_dim
+
     @torch.no_grad()
     def texts(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
-        """Unit vectors. Raises BadInput for a text that is longer than the text tower reads."""
+        """Embeddings, not normalised. Raises BadInput for a text that is longer than the text tower reads."""
         longest = self.tokenizer.model_max_length
         ids = self.tokenizer(list(texts)).input_ids
         if long := [text for text, row in zip(texts, ids, strict=True) if len(row) > longest]:
             raise BadInput(f"this CLIP reads {longest} tokens: shorten '{long[0]:.60}...'")
         padded = self.tokenizer(list(texts), padding="max_length", return_tensors="pt").input_ids
-        return normalize(self.net.get_text_features(input_ids=padded).pooler_output)
+        return self.net.get_text_features(input_ids=padded).pooler_output
 
     @torch.no_grad()
     def images(self, prepared: Sequence[Pixels]) -> Float[Tensor, "n d"]:
-        """Unit vectors of prepared pictures."""
+        """Embeddings of prepared pictures, not normalised."""
         parts = [torch.stack(list(prepared[i : i + BLOCK])) for i in range(0, len(prepared), BLOCK)]
-        return normalize(
-            torch.cat([self.net.get_image_features(pixel_values=x).pooler_output for x in parts])
-        )
+        return torch.cat([self.net.get_image_features(pixel_values=x).pooler_output for x in parts])
 
     def scores(
         self,

@@ -11,6 +11,7 @@ from typing import Any, Literal, final
 
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from safelight.core.errors import BadInput
 from safelight.core.nouns import Score
@@ -40,7 +41,7 @@ class ClipZeroShot:
             raise BadInput(f"clip-zero-shot chooses among at least two different texts, got {texts!r:.200}")
         self.labels = texts
         self.clip = clips.load(clip)
-        self.rows: Float[Tensor, "labels d"] = self.clip.texts(self.labels)
+        self.rows: Float[Tensor, "labels d"] = normalize(self.clip.texts(self.labels))
         self.content_hash = digest([self.clip.content_hash, self.labels])
         each = {text: Preset((text,), 0.5) for text in self.labels}
         self.presets: Mapping[str, Preset] = each | {"default": each[self.labels[0]]}
@@ -49,4 +50,4 @@ class ClipZeroShot:
         return self.clip.scores(items, self.labels, self._read)
 
     def _read(self, images: Float[Tensor, "n d"]) -> Float[Tensor, "n labels"]:
-        return (self.clip.scale * images @ self.rows.T).softmax(1)
+        return (self.clip.scale * normalize(images) @ self.rows.T).softmax(1)
