@@ -10,14 +10,12 @@ import os
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from io import BytesIO
 from socket import SHUT_RDWR
 from threading import Timer
 from typing import Any, Literal, final
 from urllib.parse import urlsplit
 
 import numpy as np
-from PIL import Image
 
 from safelight.core.errors import BadInput
 from safelight.core.nouns import Score
@@ -25,6 +23,7 @@ from safelight.core.ports import Preset
 from safelight.core.records import digest
 from safelight.core.valid import number
 from safelight.judges import failed
+from safelight.store.images import png
 
 ANSWERS = {"yes": 1.0, "no": 0.0}
 ASK = "Answer with one word: yes or no."
@@ -76,9 +75,7 @@ class Vlm:
         return Score({"yes": ANSWERS[word]})
 
     def _request(self, image: np.ndarray) -> dict[str, Any]:
-        file = BytesIO()
-        Image.fromarray(image).save(file, "PNG")
-        shown = f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
+        shown = f"data:image/png;base64,{b64encode(png(image)).decode()}"
         content = [
             {"type": "text", "text": f"{self.question} {ASK}"},
             {"type": "image_url", "image_url": {"url": shown}},

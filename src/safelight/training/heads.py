@@ -36,7 +36,7 @@ class HeadFit:
 
     head: SoftPrompts | Heads
     x: Float[Tensor, "n d"]
-    y: Bool[Tensor, "n labels"]
+    y: Bool[Tensor, "_ labels"]
     batch_size: int = 64
 
     def __post_init__(self):
