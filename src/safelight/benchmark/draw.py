@@ -12,7 +12,7 @@ from safelight.core.records import Sample, digest
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.sampling import Picture, Sampling
 from safelight.guarded.decide import on_images, on_prompt, stopped
-from safelight.metrics import black
+from safelight.judges import blank
 from safelight.policies import Bound
 from safelight.store.images import Images
 from safelight.tasks import Row
@@ -48,7 +48,7 @@ class Made:
     def status(self) -> Status:
         if stopped(self.decisions):
             return "skipped"
-        return "failed" if self.lost or self.image is None or black(self.image) else "ok"
+        return "failed" if self.lost or self.image is None or blank(self.image) else "ok"
 
 
 def draw(asks: Sequence[Ask], generator: Generator, policy: Bound, sampling: Sampling) -> list[Made]:

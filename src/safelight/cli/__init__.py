@@ -18,6 +18,8 @@ COMMANDS = {
     "train": "Take a concept out of a model: one small file, a record of every step, and a page.",
     "export": "Write an artifact as a folder that plain diffusers loads: the whole model, or a LoRA.",
     "policy": "Choose a check's threshold from your own labelled pictures: calibrate.",
+    "judge": "Ask a judge about pictures: the share of each folder that it finds, with its 95 % interval.",
+    "rosetta": "Read one set of detections by every published convention: the spread, the flipped rankings.",
     "methods": "List the methods: paper, hooks, what they need, presets.",
     "models": "List the models that can be named, and how to name your own.",
     "tasks": "List the benchmark tasks, and the tables that several of them make up.",

@@ -13,8 +13,8 @@ app = command("safelight judges")
 def judges(*, json: Flag = False) -> int:
     """List the judges, their presets and labels.
 
-    A judge is written NAME or NAME:PRESET. Of one whose weights or package are not here stands how to get
-    them. Exit code 1 means that the weights of one are not readable.
+    A judge is written NAME or NAME:PRESET. One that needs an extra or a setting is listed with what it needs.
+    Exit code 1 means that the weights of one are not readable.
 
     Args:
         json: Print one JSON document.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -124,6 +124,17 @@ class Preset:
     fuse: Literal["any", "weighted", "k-of-n"] = "any"
     k: int = 1
     weights: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a published program makes of one picture's score where that is no verdict of a preset.
+
+    share: it gives zeros and ones.
+    """
+
+    of: Callable[[Score], float]
+    share: bool
 
 
 Reads = Literal["image", "text"]
