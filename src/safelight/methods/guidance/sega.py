@@ -63,12 +63,9 @@ class SEGA(Method):
 
     paper = "arXiv:2301.12247 (Brack et al., NeurIPS 2023)"
     presets: ClassVar = {
-        name: dict(zip(PRESET, values, strict=True))
-        for name, values in {
-            "medium": (4, 10, 0.90, 0.3),
-            "strong": (7, 5, 0.85, 0.5),
-            "max": (10, 0, 0.75, 0.5),
-        }.items()
+        "medium": dict(zip(PRESET, (4, 10, 0.90, 0.3), strict=True)),
+        "strong": dict(zip(PRESET, (7, 5, 0.85, 0.5), strict=True)),
+        "max": dict(zip(PRESET, (10, 0, 0.75, 0.5), strict=True)),
     }
 
     concept: str | tuple[str, ...] = "sld-19-image"
