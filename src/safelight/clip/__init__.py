@@ -1,1 +1,1 @@
-"""CLIP as judges use it: what it is shown, its towers, the files that name concepts, and views of a picture."""
+"""CLIP as judges use it: what it is shown, its towers, files that name concepts, views of a picture."""
