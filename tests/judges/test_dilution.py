@@ -32,8 +32,9 @@ def found(judge, scenes, share):
     """How many diluted figures reach the judge's threshold; the places are the same for every judge."""
     r = Random(1)
     scores = judges.ask(judge, [dilute(subject, view, share, r) for subject, view in scenes])
-    assert {score.status for score in scores} == {"ok"}
-    return sum(score.values["bare"] >= 0 for score in scores)
+    values = [score.values["bare"] for score in scores if score.values]
+    assert len(values) == len(scores)
+    return sum(value >= 0 for value in values)
 
 
 def test_dilution_hides_the_figure_from_the_whole_picture_and_less_from_tiles(scenes):

@@ -88,6 +88,6 @@ def _bytes(images: Batch) -> tuple[list[UInt8[np.ndarray, "h w 3"]], Sequence[bo
             "a pipeline's pictures are a float tensor [n, 3, h, w] in [-1, 1] or array [n, h, w, 3] in "
             f"[0, 1], got {what} {shape}"
         )
-    finite = np.isfinite(floats).all((1, 2, 3)).tolist()
+    finite = [bool(np.isfinite(picture).all()) for picture in floats]
     levels = np.round(np.nan_to_num(floats).clip(0, 1) * 255).astype(np.uint8)
     return list(levels), finite
