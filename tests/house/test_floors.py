@@ -6,7 +6,7 @@ from graphlib import TopologicalSorter
 
 FLOORS = [
     ["core"],
-    ["diffusion", "judges", "miniature", "store", "pages"],
+    ["diffusion", "interpret", "judges", "miniature", "store", "pages"],
     ["training"],
     ["methods", "attacks", "audits", "metrics", "tasks", "policies"],
     ["guarded", "benchmark", "trained", "miniature.build"],

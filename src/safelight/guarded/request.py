@@ -113,7 +113,9 @@ class _Request:
     def pictures(self) -> Iterator[Guarded]:
         run, total = uuid4().hex, len(self.prompts) * self.n
         asked = list(asks(run, self.prompts, self.n, self.seed, self.bound))
-        record = Record(self.store, self._row(run, asked)) if self.store is not None else None
+        record = None
+        if self.store is not None:
+            record = Record(self.store, self._row(run, asked), self.bound.policy.keep_prompts)
         status = "failed"
         try:
             for block, a in enumerate(range(0, total, self.sampling.block)):
