@@ -25,7 +25,7 @@ SHIPPED = Path(__file__).parent / "weights" / "guardt2i.safetensors"
 def pack(
     decoder: Decoder, encoder: Encoder, calibration: Calibration, family: str, config: Mapping[str, Any]
 ) -> Artifact:
-    """The decoder in float16, with the fingerprint of its encoder, its calibration, and in `config` how it was
+    """The decoder in float16, with its encoder's fingerprint, its calibration, and in `config` how it was
     trained."""
     about = {
         **config, "shape": asdict(decoder.shape), "part": encoder.part, "length": encoder.length,

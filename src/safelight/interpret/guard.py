@@ -120,11 +120,7 @@ class Guard:
         near = sorted(r.similarity for r in readings if r.interpretation and not r.entries)
         flagged = len(readings) - len(near)
         spare = max(0, int(target * len(readings)) - flagged)
-        if not near:
-            raise BadInput(
-                "every normal prompt is rejected by its interpretation alone: nothing to calibrate"
-            )
-        s = near[min(spare, len(near) - 1)]
+        s = near[min(spare, len(near) - 1)] if near else 1.0
         rejected = sum(not reading.accepted(s) for reading in readings)
         return Calibration(s, len(readings), rejected, *wilson(rejected, len(readings)), target)
 

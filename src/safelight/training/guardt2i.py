@@ -51,7 +51,7 @@ class Batch:
     follows: Tensor
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False)
 class GuardT2I:
     """A decoder in training for one of a model's text encoders.
 
