@@ -15,6 +15,7 @@ import json
 from hashlib import sha256
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from safelight import train
 from safelight.interpret.files import SHIPPED
@@ -22,7 +23,7 @@ from safelight.miniature.captions import neutral, sample
 from safelight.store import Store
 
 CAPTIONS, NORMAL = 40_000, 1_000
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "conditioning": "pooled_linear", "hidden": 192, "layers": 2, "heads": 4, "batch_size": 64, "ema": 0.995,
     "steps": 2000, "lr": 1.5e-3, "clip": 1.0,
 }  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -27,7 +29,7 @@ def of(texts, family="sd", **settings):
 
 def test_each_token_is_to_be_said_after_those_before_it(texts):
     batch = of(texts).batch(0, torch.Generator().manual_seed(0))
-    names = tiny.tokenizer()
+    names: Any = tiny.tokenizer()
     for given, follows in zip(batch.given.tolist(), batch.follows.tolist(), strict=True):
         said = [token for token in follows if token != SKIPPED]
         assert given[0] == names.bos_token_id

@@ -38,10 +38,12 @@ class Windows:
 
     def chosen(self, rows: Sequence[int]) -> Windows:
         """Some of them."""
-        owners, texts, lengths = (
-            tuple(column[row] for row in rows) for column in (self.owners, self.texts, self.lengths)
+        return Windows(
+            tuple(self.owners[row] for row in rows),
+            tuple(self.texts[row] for row in rows),
+            tuple(self.lengths[row] for row in rows),
+            self.ids[list(rows)],
         )
-        return Windows(owners, texts, lengths, self.ids[list(rows)])
 
     def first(self) -> Windows:
         """The first of each prompt."""
@@ -90,7 +92,7 @@ class Encoder:
             list(texts), truncation=True, max_length=self.length, padding="max_length",
             return_overflowing_tokens=True, return_offsets_mapping=True, verbose=False,
         )  # fmt: skip
-        owners = tuple(tokens["overflow_to_sample_mapping"])
+        owners: tuple[int, ...] = tuple(tokens["overflow_to_sample_mapping"])
         spans = [[span for span in row if span[1] > span[0]] for row in tokens["offset_mapping"]]
         parts = [
             texts[o][row[0][0] : row[-1][1]] if row else "" for o, row in zip(owners, spans, strict=True)
@@ -153,7 +155,7 @@ def load(folder: Path, part: str, length: int, device: str = "cpu") -> Encoder:
         if not place.exists():
             raise BadInput(f"{place} is missing: name a model's folder in diffusers layout")
     try:
-        [kind] = transformers.AutoConfig.from_pretrained(folder / part).architectures
+        [kind] = transformers.AutoConfig.from_pretrained(folder / part).architectures or ()
         net = getattr(transformers, kind).from_pretrained(
             folder / part, dtype=torch.float32, use_safetensors=True, local_files_only=True
         )
