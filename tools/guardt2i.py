@@ -25,7 +25,7 @@ from safelight.store import Store
 CAPTIONS, NORMAL = 40_000, 1_000
 SETTINGS: dict[str, Any] = {
     "conditioning": "pooled_linear", "hidden": 192, "layers": 2, "heads": 4, "batch_size": 64, "ema": 0.995,
-    "steps": 2000, "lr": 1.5e-3, "clip": 1.0,
+    "steps": 800, "lr": 1.5e-3, "clip": 1.0,
 }  # fmt: skip
 EVERY = 20
 

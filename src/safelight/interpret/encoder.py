@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 import transformers
 from jaxtyping import Float, Int
 from torch import Tensor
+from transformers.utils import logging
 
 from safelight.core.errors import BadInput, Damaged, Refused
 from safelight.core.records import digest
@@ -156,10 +158,23 @@ def load(folder: Path, part: str, length: int, device: str = "cpu") -> Encoder:
             raise BadInput(f"{place} is missing: name a model's folder in diffusers layout")
     try:
         [kind] = transformers.AutoConfig.from_pretrained(folder / part).architectures or ()
-        net = getattr(transformers, kind).from_pretrained(
-            folder / part, dtype=torch.float32, use_safetensors=True, local_files_only=True
-        )
+        with _quiet():
+            net = getattr(transformers, kind).from_pretrained(
+                folder / part, dtype=torch.float32, use_safetensors=True, local_files_only=True
+            )
         tokenizer = transformers.AutoTokenizer.from_pretrained(names, local_files_only=True)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise Damaged(f"the text encoder in {folder / part} does not load: {error}") from error
     return Encoder(net.to(device).eval().requires_grad_(False), tokenizer, length, part)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Loading without the library's progress bar."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
