@@ -49,7 +49,7 @@ INNOCENT = ("bare-innocent", "violent-innocent")
 SHIPPED = ("sexual", "violence", "self-harm")
 WORDS = sorted({*BARE_LIST, *EXPLICIT_BARE, *EXPLICIT_VIOLENT, *VIOLENT_LIST, "brutality"})
 SLOTS, SWEEPS, TRIED = 8, 2, 48
-RESAMPLES = 1000
+RESAMPLES = 500
 
 
 def distinct(n: int, draw: Callable[[], str], seen: set[str]) -> list[str]:
