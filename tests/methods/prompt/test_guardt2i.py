@@ -62,7 +62,7 @@ def test_what_breaks_blocks(method, monkeypatch):
 
 
 def test_another_text_encoder_is_refused_before_anything_is_drawn(method, generator):
-    with pytest.raises(Refused, match="cannot read this text encoder: it was made of other weights"):
+    with pytest.raises(Refused, match="cannot read this text encoder: it needs text_encoder"):
         generator.run(["a cat"], [0], [method])
     with method.edit(load("miniature").backbone):
         pass

@@ -39,7 +39,7 @@ from safelight.core.ports import Backbone
 from safelight.core.valid import number
 from safelight.interpret import encoder, files
 from safelight.interpret.encoder import MINIATURE, Encoder
-from safelight.interpret.guard import Guard
+from safelight.interpret.guard import NOTHING, Guard
 from safelight.interpret.similarity import SentenceEncoder, ngrams
 from safelight.store.artifacts import Artifact
 
@@ -97,11 +97,12 @@ class GuardT2I(Method):
         """One decision. Raises BadInput where the interpretation cannot be had, which blocks the prompt."""
         begun = perf_counter()
         [reading] = self.guard.worst([p.text])
-        accepted = reading.accepted(self.s) or not reading.text
+        nothing = reading is NOTHING
+        accepted = nothing or reading.accepted(self.s)
         evidence = {"interpretation": reading.interpretation, "entries": reading.entries}
         decision = Decision(
             "", "prompt", "prompt", self.name, Outcome.ALLOW if accepted else Outcome.BLOCK,
-            reading.why(self.s) if reading.text else "the image model reads nothing",
+            "the image model reads nothing" if nothing else reading.why(self.s),
             category=next(iter(reading.entries), ""), score=reading.similarity, threshold=self.s,
             judge=f"{self.name}@{self.artifact.content[:12]}", evidence=evidence,
             ms=(perf_counter() - begun) * 1000,
