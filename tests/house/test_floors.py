@@ -6,7 +6,7 @@ from graphlib import TopologicalSorter
 
 FLOORS = [
     ["core"],
-    ["diffusion", "clip", "encoders", "judges", "miniature", "store", "pages"],
+    ["diffusion", "clip", "encoders", "interpret", "judges", "miniature", "store", "pages"],
     ["training"],
     ["methods", "attacks", "audits", "metrics", "tasks", "policies"],
     ["guarded", "benchmark", "trained", "tables", "miniature.build"],

@@ -22,6 +22,8 @@ class Backbone(Protocol):
     net: nn.Module
     scheduler: Any
     """The model's own diffusers scheduler: the noise schedule it was trained with."""
+    texts: Mapping[str, Any]
+    """The text encoders by diffusers' names, each with `net`, `tokenizer` and `length`."""
     factor: int
     """Pixels a side of one latent."""
     steps: int

@@ -123,9 +123,8 @@ class Live:
         if self.store is None:
             return Result(pictures)
         protocol = {"model": self.door.generator.content_hash, "pipeline": _plain(self.door.pipe, settings)}
-        record = Record(
-            self.store, run_row(run, "guard", self.door.name, protocol, self.bound, asked, n, seed)
-        )
+        row = run_row(run, "guard", self.door.name, protocol, self.bound, asked, n, seed)
+        record = Record(self.store, row, self.bound.policy.keep_prompts)
         released = record.release(pictures, pixels, block=0)
         record.close("done")
         return Result(released)

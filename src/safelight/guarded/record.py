@@ -40,10 +40,13 @@ def run_row(
 
 
 class Record:
-    """One run in a store. Rows and pictures of a block are on disk when `release` returns."""
+    """One run in a store. Rows and pictures of a block are on disk when `release` returns.
 
-    def __init__(self, store: Store, run: Run):
-        self.store, self.run, self.begun = store, run, False
+    texts: whether it may hold what prompts say, as the policy's `keep_prompts`.
+    """
+
+    def __init__(self, store: Store, run: Run, texts: bool):
+        self.store, self.run, self.texts, self.begun = store, run, texts, False
 
     def release(
         self, pictures: Sequence[Guarded], pixels: Sequence[np.ndarray | None], block: int
@@ -54,7 +57,7 @@ class Record:
         """
         try:
             samples = [self._sample(p, made, block) for p, made in zip(pictures, pixels, strict=True)]
-            decisions = [decision for picture in pictures for decision in picture.decisions]
+            decisions = [self._kept(decision) for picture in pictures for decision in picture.decisions]
             self.store.add(*([] if self.begun else [self.run]), *samples, *decisions)
         except Exception as error:  # whatever it was: nothing of this block is on record
             return [_unrecorded(picture, error) for picture in pictures]
@@ -68,6 +71,13 @@ class Record:
                 self.store.finish(self.run.id, status)
             except Exception:  # every released picture has its rows; only this word is missing
                 return
+
+    def _kept(self, decision: Decision) -> Decision:
+        """Without the words that a prompt was read as."""
+        if self.texts:
+            return decision
+        evidence = {key: value for key, value in decision.evidence.items() if key != "interpretation"}
+        return replace(decision, evidence=evidence)
 
     def _sample(self, picture: Guarded, made: np.ndarray | None, block: int) -> Sample:
         """Keeps the picture that is released, or that waits for a person; a blocked one is kept nowhere."""

@@ -114,7 +114,9 @@ class Request:
         """Each picture as soon as its block is on record: an interrupted caller keeps them."""
         run, total = uuid4().hex, len(self.prompts) * self.n
         asked = list(asks(run, self.prompts, self.n, self.seed, self.bound))
-        record = Record(store, self._row(run, asked)) if store is not None else None
+        record = None
+        if store is not None:
+            record = Record(store, self._row(run, asked), self.bound.policy.keep_prompts)
         status = "failed"
         try:
             for block, a in enumerate(range(0, total, self.sampling.block)):

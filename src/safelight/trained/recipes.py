@@ -13,17 +13,19 @@ from typing import Any, Literal, get_type_hints
 from safelight.core.errors import BadInput
 from safelight.core.settings import parse as read
 from safelight.core.valid import one_of
-from safelight.training import ca, sdd
+from safelight.training import ca, guardt2i, sdd
 from safelight.training.ca import CA
-from safelight.training.erasure import Erasure
 from safelight.training.esd import ESD
 from safelight.training.fit import Plan
+from safelight.training.guardt2i import GuardT2I
 from safelight.training.sdd import SDD
 from safelight.training.sdd_anchored import AnchoredSDD
 from safelight.training.uce import UCE
 
-METHODS: Mapping[str, type] = {"ca": CA, "esd": ESD, "sdd": SDD, "sdd-anchored": AnchoredSDD, "uce": UCE}
-Learned = CA | ESD | SDD
+METHODS: Mapping[str, type] = {
+    "ca": CA, "esd": ESD, "guardt2i": GuardT2I, "sdd": SDD, "sdd-anchored": AnchoredSDD, "uce": UCE,
+}  # fmt: skip
+Learned = CA | ESD | SDD | GuardT2I
 """What is trained by steps."""
 MADE = {"model", "latents"}
 """Fields that are made here and not set by anybody."""
@@ -40,7 +42,7 @@ def kinds(method: str) -> dict[str, Any]:
     one_of("training", method, METHODS)
     cls = METHODS[method]
     found = {name: kind for name, kind in _hints(cls).items() if name not in MADE}
-    return found | OWN.get(method, {}) | (_hints(Plan) if issubclass(cls, Erasure) else {})
+    return found | OWN.get(method, {}) | ({} if cls is UCE else _hints(Plan))
 
 
 def checked(method: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -65,6 +67,8 @@ def published(objective: Learned) -> Plan:
     """How long and how fast the method's authors trained."""
     if isinstance(objective, ESD):
         return objective.how.plan
+    if isinstance(objective, GuardT2I):
+        return guardt2i.PLAN
     return ca.PLANS[objective.concept_type] if isinstance(objective, CA) else sdd.PLAN
 
 
