@@ -12,6 +12,7 @@ from safelight.core.records import Sample, digest
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.sampling import Picture, Sampling
 from safelight.guarded.decide import judged, on_image, on_prompt, sound, stopped
+from safelight.guarded.studio import Studio
 from safelight.metrics import black
 from safelight.policies import Bound
 from safelight.store.images import Images
@@ -60,7 +61,8 @@ def draw(asks: Sequence[Ask], generator: Generator, policy: Bound, sampling: Sam
         made.ms = picture.ms
         made.decisions += _reports(picture)
         if picture.image is not None:
-            image, said = on_image(picture.image, made.prompt, policy, generator)
+            studio = Studio(generator, sampling, policy).of(made.ask.seed, picture.image)
+            image, said = on_image(picture.image, made.prompt, policy, studio)
             made.decisions += said
             made.image = image if sound(image) else None
     seen = [made for made in going if made.image is not None]

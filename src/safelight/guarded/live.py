@@ -27,7 +27,8 @@ from safelight.diffusion.rows import warn_off
 from safelight.guarded.record import Record, run_row
 from safelight.guarded.release import Result
 from safelight.guarded.stages import Ask, Prompts, asks, finished, prompts_of, whole
-from safelight.policies import Bound, Policy
+from safelight.guarded.studio import Studio
+from safelight.policies import Bound, Policy, asked_of
 from safelight.store import Store
 
 OURS = {
@@ -57,7 +58,7 @@ def guard(
         pipe: a diffusers pipeline of a class that `safelight.diffusion.guard_families` knows.
         policy: a name, a TOML file or a `Policy`; by default "general".
         methods: instead of a policy: these methods, the hard stop, and no checks.
-        judges: judges of your own, by the name that the policy's checks give them.
+        judges: judges of your own, by the name that the policy's checks and methods give them.
         store: where to record; without one the decisions are in the result only.
 
     Raises:
@@ -70,7 +71,8 @@ def guard(
             raise BadInput("policy and methods exclude each other: list the methods in the policy")
         door.check(methods)
         tables = tuple({"use": method.name, **asdict(method)} for method in methods)  # pyright: ignore[reportArgumentType]
-        return Live(door, Bound(Policy("methods", tables), tuple(methods), ()), store)
+        asked = asked_of(methods, door, judges or {})
+        return Live(door, Bound(Policy("methods", tables), tuple(methods), (), asked), store)
     chosen = policy if isinstance(policy, Policy) else Policy.load(policy or "general")
     return Live(door, chosen.bind(door, judges), store)
 
@@ -122,7 +124,8 @@ class Live:
         asked, made = self._made(asked, n, settings)
         warn_off(picture.reports for picture in made.values())
         with self.door.own() if self.repairs else nullcontext():
-            pictures, pixels = finished(asked, made, self.bound, self.door.name, self.door.generator)
+            studio = Studio(self.door.generator, self.door.generator.sampling, self.bound)
+            pictures, pixels = finished(asked, made, self.bound, self.door.name, studio)
         if self.store is None:
             return Result(pictures)
         protocol = {"model": self.door.generator.content_hash, "pipeline": _plain(self.door.pipe, settings)}

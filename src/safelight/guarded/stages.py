@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from safelight.core.nouns import WITHHELD, Decision, Prompt, strictest
 from safelight.core.records import noise_seed, sample_id
 from safelight.guarded.decide import broken, judged, on_image, on_prompt, sound
 from safelight.guarded.release import Guarded, shown
+from safelight.guarded.studio import Studio
 from safelight.policies import Bound
 
 Prompts = str | Prompt | Sequence[str | Prompt]
@@ -60,20 +61,20 @@ def asks(run: str, prompts: Sequence[Prompt], n: int, seed: int, bound: Bound) -
 
 
 def finished(
-    asked: Sequence[Ask], made: Mapping[str, Made], bound: Bound, maker: str, ctx: Any
+    asked: Sequence[Ask], made: Mapping[str, Made], bound: Bound, maker: str, studio: Studio
 ) -> tuple[list[Guarded], list[np.ndarray | None]]:
     """Pictures as they may be released, and their pixels as they were made.
 
     Args:
         made: by sample, for each ask that was not refused.
         maker: the name of what made them, for decisions about failures.
-        ctx: what the methods' image hooks can regenerate and repair with.
+        studio: what the methods' image hooks can regenerate and repair with.
     """
     pixels: dict[str, np.ndarray] = {}
     said = {ask.sample: list(ask.decisions) for ask in asked}
     for ask in asked:
         if picture := made.get(ask.sample):
-            image, decisions = _after_methods(ask, picture, bound, maker, ctx)
+            image, decisions = _after_methods(ask, picture, bound, maker, studio)
             said[ask.sample] += _about(ask.sample, decisions)
             if image is not None:
                 pixels[ask.sample] = image
@@ -106,12 +107,12 @@ def whole(name: str, value: int, least: int) -> None:
 
 
 def _after_methods(
-    ask: Ask, picture: Made, bound: Bound, maker: str, ctx: Any
+    ask: Ask, picture: Made, bound: Bound, maker: str, studio: Studio
 ) -> tuple[np.ndarray | None, list[Decision]]:
     """A picture after the methods' image hooks; None, with a decision that blocks, if there is none."""
     image, decisions, why = picture.image, [], picture.detail
     if image is not None:
-        image, decisions = on_image(image, ask.prompt, bound, ctx)
+        image, decisions = on_image(image, ask.prompt, bound, studio.of(ask.seed, image))
         why = "no picture of 8-bit RGB pixels came out"
     if sound(image):
         return image, decisions
