@@ -7,7 +7,7 @@ from graphlib import TopologicalSorter
 FLOORS = [
     ["core"],
     ["diffusion", "judges", "miniature", "store", "pages"],
-    ["training"],
+    ["localise", "training"],
     ["methods", "attacks", "audits", "metrics", "tasks", "policies"],
     ["guarded", "benchmark", "trained", "miniature.build"],
     [

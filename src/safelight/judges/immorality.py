@@ -1,8 +1,8 @@
 """Commonsense immorality, learned from sentences and read from pictures (arXiv:2211.05521).
 
 CLIP puts texts and pictures into one space, so a head that was trained on the embeddings of sentences about
-right and wrong also reads those of pictures. It is one signal with a threshold of its own, and no policy: what
-its sentences do not speak of, it does not know.
+right and wrong also reads those of pictures. It is one signal with a threshold of its own, and no policy:
+what its sentences do not speak of, it does not know.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ Equations
     S(x, y) = sum_i f_i M_i(x, y) / (N p): `rise`, as published (RISE, arXiv:1806.07421).
 
 Differs
-    `rise` is a mean of N values of one sign, so chance in the masks themselves stands in the map until N is in
-    the thousands; the regression slope takes both means out and is as good with some hundreds.
+    `rise` is a mean of N values of one sign, so chance in the masks themselves stands in the map until N is
+    in the thousands; the regression slope takes both means out and is as good with some hundreds.
     What is hidden gets the picture's mean colour, where RISE paints black: black alone moves CLIP.
 """
 

@@ -21,7 +21,7 @@ GROW = 0.03
 def region(found: Float[Tensor, "h w"], share: float) -> Bool[np.ndarray, "h w"]:
     """The `share` of pixels with the highest values, without specks, grown. It may be empty."""
     flat = found.flatten().sort().values  # torch's quantile refuses large pictures
-    labels = components(found >= flat[round((1 - share) * (len(flat) - 1))])
+    labels = components(found >= flat[-max(1, round(share * len(flat)))])
     parts, sizes = labels.unique(return_counts=True)
     large = parts[(sizes >= SMALLEST * found.numel()) & (parts > 0)]
     reach = round(GROW * min(found.shape))

@@ -1,8 +1,8 @@
 """Commonsense immorality: a head on text embeddings, for a judge that reads pictures (arXiv:2211.05521).
 
 Idea
-    Sentences about right and wrong are at hand, labelled pictures are not. A frozen CLIP embeds the sentences,
-    a small head learns their labels, and is then asked about pictures in the same space.
+    Sentences about right and wrong are at hand, labelled pictures are not. A frozen CLIP embeds the
+    sentences, a small head learns their labels, and is then asked about pictures in the same space.
 
 Equations
     l = BCE(head(E_t(sentence)), label), dropout of one half before both linear layers: `TextHead.loss`.
