@@ -54,4 +54,4 @@ def test_the_rest_of_the_picture_decides_what_is_drawn(generator, sampling, imag
 
 def test_another_size_is_refused(generator, sampling, image):
     with pytest.raises(BadInput, match="must have the size"):
-        inpaint(generator, image[:8], where(image), PROMPT, 7, [], sampling)
+        inpaint(generator, image[:8], where(image[:8]), PROMPT, 7, [], sampling)

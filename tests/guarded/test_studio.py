@@ -52,5 +52,5 @@ def test_what_the_prompt_stage_refuses_is_not_drawn(studio):
 
 def test_a_judge_that_a_method_asks_is_found_before_anything_runs(studio, tiny_model, judge):
     assert studio().judge("brightness")[0] is judge
-    with pytest.raises(Refused, match="method 'judge-localise-edit': .*'immorality' was not made for"):
+    with pytest.raises(Refused, match=r"method 'judge-localise-edit': .*'immorality' was not made for"):
         Policy.read(REPAIR.replace('judge = "brightness"', "")).bind(tiny_model)

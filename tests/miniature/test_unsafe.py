@@ -13,7 +13,7 @@ def test_a_bare_figure_is_where_its_body_is():
     where = unsafe_pixels(Scene(**PERSON, bare=True))
     assert 0.05 < where.mean() < 0.4
     assert where[24:56, 24:40].mean() > 0.4  # the trunk and the legs
-    assert not where[:4].any()  # the wall above the head
+    assert not where[:, :4].any()  # beside it
 
 
 def test_splashes_alone_are_all_that_differs_in_an_empty_place():

@@ -1,4 +1,4 @@
-"""Which pixels make a drawn picture unsafe: those that are others where the same scene is drawn without it."""
+"""Which pixels make a drawn picture unsafe: those that differ when the scene is drawn without it."""
 
 from __future__ import annotations
 

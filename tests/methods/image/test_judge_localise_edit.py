@@ -110,9 +110,9 @@ def test_what_no_edit_repairs_is_blocked(case):
     image = checkered()
     kept, said = case(JudgeLocaliseEdit("own", edits=("blur",)), lambda item: 1.0, image)
     assert (said.outcome, kept is image) == (Outcome.BLOCK, True)
-    small, said = case(JudgeLocaliseEdit("own", edits=("blur",), largest=0.01), rough, image)
+    _, said = case(JudgeLocaliseEdit("own", edits=("blur",), largest=0.01), rough, image)
     assert (said.outcome, said.evidence["tried"]) == (Outcome.BLOCK, [])
-    _, said = case(JudgeLocaliseEdit("own", edits=("blur",), gain=0.99), rough, image)
+    _, said = case(JudgeLocaliseEdit("own", edits=("blur",), gain=2.0), rough, image)
     assert (said.outcome, len(said.evidence["tried"])) == (Outcome.BLOCK, 1)
 
 
