@@ -55,8 +55,8 @@ def inpaint(
         raise BadInput(f"picture {image.shape[:2]} and region {where.shape} must have the size {size}")
     generator.check(methods, sampling)
     shape, steps = model.latent_shape(*size), generator.solver(sampling)
-    pixels = torch.from_numpy(image).permute(2, 0, 1)[None].to(model.device).float() / 255
-    region = torch.from_numpy(where)[None, None].to(model.device).float()
+    pixels = torch.tensor(image).permute(2, 0, 1)[None].to(model.device).float() / 255
+    region = torch.tensor(where)[None, None].to(model.device).float()
     drawn = F.adaptive_max_pool2d(region, shape[1:])  # a latent with a pixel of the region is drawn
     rngs = [torch.Generator().manual_seed(seed)]
     noise = draw(rngs, shape, model.device)
