@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,10 +33,10 @@ class Own:
     """A judge by a rule."""
 
     name, version, labels, range, content_hash = "own", "1", ("bad",), (0.0, 1.0), "0"
-    presets = {"default": Preset(("bad",), 0.5)}  # noqa: RUF012
 
     def __init__(self, rule):
         self.rule = rule
+        self.presets: Mapping[str, Preset] = {"default": Preset(("bad",), 0.5)}
 
     def __call__(self, items):
         return [Score({"bad": float(self.rule(item))}) for item in items]
@@ -122,7 +124,8 @@ def test_words_are_replaced_and_the_picture_is_drawn_again_on_its_noise(model):
     [expected] = generate("a clothed cat", model, "research").pictures
     assert picture.outcome is Outcome.REPAIR
     assert np.array_equal(np.asarray(picture.image), np.asarray(expected.image))
-    assert [one["edit"] for one in picture.decisions[-1].evidence["tried"]] == ["words"]
+    tried: Any = picture.decisions[-1].evidence["tried"]
+    assert [one["edit"] for one in tried] == ["words"]
 
 
 def test_inpainting_draws_in_the_region(model):
@@ -134,9 +137,9 @@ def test_inpainting_draws_in_the_region(model):
         return 1 - min(1.0, abs(item[:, :6].astype(float).mean() - left) / 4)
 
     [picture] = generate("a cat", model, Policy.read(table), judges={"own": Own(left_is_as_drawn)}).pictures
-    tried = picture.decisions[-1].evidence["tried"]
-    assert {one["edit"] for one in tried} == {"inpaint"}
-    assert 0 < picture.decisions[-1].evidence["area"] <= 0.7
+    found: Any = picture.decisions[-1].evidence
+    assert {one["edit"] for one in found["tried"]} == {"inpaint"}
+    assert 0 < found["area"] <= 0.7
     assert (picture.image is None) == (picture.outcome is Outcome.BLOCK)
 
 
