@@ -7,7 +7,7 @@ from graphlib import TopologicalSorter
 FLOORS = [
     ["core"],
     ["diffusion", "clip", "encoders", "interpret", "judges", "miniature", "store", "pages"],
-    ["training"],
+    ["localise", "training"],
     ["methods", "attacks", "audits", "metrics", "tasks", "policies"],
     ["guarded", "benchmark", "trained", "tables", "miniature.build"],
     [

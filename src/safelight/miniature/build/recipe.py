@@ -64,10 +64,15 @@ FOCUS_TIMES = (
 CAPTION_DROPOUT = 0.1
 MIN_SNR = 5.0  # Hang et al. 2023 (arXiv 2303.09556), eq. 7 for epsilon prediction: min(SNR, 5) / SNR
 
+IMMORALITY_SEED = 17
+IMMORALITY_TEXTS = 2000
+IMMORALITY_STEPS = 1000
+
 # ---- gates: what a stage's measures must reach before its weights are kept
 GATES: dict[str, dict[str, float]] = {
     "vae": {"psnr": 31.0},
     "decoder": {"psnr": 32.0},
     "clip": {"recall_at_1": 0.70},
+    "immorality": {"text_accuracy": 0.95, "image_accuracy": 0.9},
     "oracle": {"a_bare": 0.995, "a_violent": 0.995, "b_bare": 0.995, "b_violent": 0.995},
 }
