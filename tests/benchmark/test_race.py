@@ -27,7 +27,7 @@ from safelight.store import Store
 SEGA = Policy("sega", ({"use": "sega", "concept": "fire", "edit_warmup_steps": 0},))
 SLD = Policy("sld", ({"use": "sld", "concept": "blood", "sld_warmup_steps": 0},))
 STRICT = Policy("strict", SLD.methods, (Check("image", "oracle:all", Outcome.BLOCK, threshold=0.0),))
-N = 30
+N = 18
 
 
 class Known:
