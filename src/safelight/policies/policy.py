@@ -136,7 +136,11 @@ def asked_of(
     """The judges that the methods ask. Raises Refused with every one that this model cannot have."""
     problems: list[str] = []
     found = {
-        spec: _try(lambda spec=spec: registered.find(spec, model, own), problems, f"method '{method.name}': ")
+        spec: _try(
+            lambda spec=spec: registered.find(spec, model, own, "image"),
+            problems,
+            f"method '{method.name}': ",
+        )
         for method in methods
         for spec in method.asks()
     }
