@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from safelight import judges as registered
 from safelight import metrics
+from safelight.benchmark.derived import derived
 from safelight.benchmark.naming import column
 from safelight.core.errors import BadInput, Refused
 from safelight.core.nouns import Score
@@ -83,10 +84,13 @@ class Measure:
 
 @dataclass(frozen=True)
 class Measures:
-    """All that a task wants to know of a run: figures of single pictures, and distances of whole sets."""
+    """All that a task wants to know of a run: figures of single pictures, distances of whole sets, and names
+    of what derives from scores and decisions.
+    """
 
     single: tuple[Measure, ...]
     sets: tuple[Distance, ...]
+    derived: tuple[str, ...] = ()
 
     @property
     def hashes(self) -> Mapping[str, str]:
@@ -119,6 +123,8 @@ def measures(task: Task, generator: Generator, own: Mapping[str, Judge]) -> Meas
             problems.append(str(error))
     for name in task.metrics:
         try:
+            if derived([name]):
+                continue
             metric = metrics.load(name)
         except BadInput as error:
             problems.append(str(error))
@@ -137,7 +143,7 @@ def measures(task: Task, generator: Generator, own: Mapping[str, Judge]) -> Meas
                 )
     if problems:
         raise Refused([f"task '{task.name}': {problem}" for problem in problems])
-    return Measures(tuple(single), tuple(sets))
+    return Measures(tuple(single), tuple(sets), tuple(derived(task.metrics)))
 
 
 def _share(spec: str, generator: Generator, own: Mapping[str, Judge]) -> Measure:

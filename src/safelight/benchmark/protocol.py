@@ -33,7 +33,8 @@ def configuration(task: Task, generator: Generator, bound: Bound, sampling: Samp
     """Everything that makes a run this one and no other. n is not in it: a longer run goes on from a shorter
     one.
 
-    Judges and metrics are not in it either: they look at pictures and leave them as they are.
+    Judges and metrics are not in it either: they look at pictures and leave them as they are. Of published
+    prompts the file counts, by its hash.
     """
     methods = [{"use": method.name} | asdict(method) for method in bound.methods]  # pyright: ignore[reportArgumentType]
     return {
@@ -47,7 +48,7 @@ def configuration(task: Task, generator: Generator, bound: Bound, sampling: Samp
             "device": generator.backbone.device.type,
             "threads": torch.get_num_threads(),
         },
-    }
+    } | ({"prompts": task.source} if task.source else {})
 
 
 def run_of(config: Config, measured: Mapping[str, str]) -> Run:

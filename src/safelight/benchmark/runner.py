@@ -49,6 +49,7 @@ def bench(
     out: str | Path,
     n: int | None = None,
     *,
+    prompts: str | Path | None = None,
     sampling: Sampling | None = None,
     judges: Mapping[str, Judge] | None = None,
     progress: Progress = quiet,
@@ -58,6 +59,7 @@ def bench(
 
     Args:
         model: what `safelight.load` takes, or what it gave.
+        prompts: the file of a task on published prompts, or the hub's data set OWNER/NAME[/FILE].
         out: database file or URL; what it holds of this configuration already is not made again.
         sampling: instead of the model's with the task's settings.
         judges: judges of your own, by the name that the task or a policy gives them.
@@ -66,7 +68,7 @@ def bench(
         BadInput, UnknownName: something named or given is unusable, or `out` cannot be written.
         Refused: the model cannot have a judge, a metric or a policy. All this before work starts.
     """
-    task = task if isinstance(task, Task) else Task.load(task)
+    task = task if isinstance(task, Task) else Task.load(task, prompts)
     n = _whole(task.n if n is None else n)
     generator = model if isinstance(model, Generator) else load(model)
     chosen = [policy if isinstance(policy, Policy) else Policy.load(policy) for policy in policies]
@@ -81,7 +83,7 @@ def bench(
             config = configuration(task, generator, policy, sampling)
             one = Bench(task, generator, sampling, wanted, store, policy, config, runs.get(BASE.name))
             runs[name] = one.run(n, progress)
-        return table(store, task, runs, n, wanted.sets)
+        return table(store, task, runs, n, wanted.sets, wanted.derived)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ def bench(
     model: str = "miniature",
     policy: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = ("general",),
     n: Number | None = None,
+    prompts: str | None = None,
     dtype: str | None = None,
     out: str = "runs.db",
     json: Flag = False,
@@ -44,6 +45,7 @@ def bench(
         model: miniature, a folder in diffusers layout, or a hub id owner/name.
         policy: A policy's name or TOML file, general by default; give it again for more.
         n: Pictures under each policy; the whole task by default.
+        prompts: For a task on published prompts: their file, or a data set on the hub, OWNER/NAME[/FILE].
         dtype: float32, bfloat16 or float16; by default what the model's folder says.
         out: Database file or URL for runs, pictures' rows, decisions and scores.
         json: Print one JSON document.
@@ -52,7 +54,7 @@ def bench(
 
     with progress() as move:
         try:
-            table = bench(task, in_dtype(model, dtype), policy, out, n, progress=move)
+            table = bench(task, in_dtype(model, dtype), policy, out, n, prompts=prompts, progress=move)
         except KeyboardInterrupt:
             say(f"stopped: finished blocks stay in {out}; the same command goes on from there")
             return INTERRUPTED

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from safelight.cli.terminal import Flag, command, emit, show
+
+if TYPE_CHECKING:
+    from safelight.tasks import Task
 
 app = command("safelight tasks")
 
 
 @app.default
 def tasks(*, json: Flag = False) -> None:
-    """List the benchmark tasks.
+    """List the benchmark tasks. Of tasks on published prompts the number of pictures is that of the whole
+    file, and unknown where the file is the reader's own.
 
     Args:
         json: Print one JSON document.
@@ -19,6 +25,13 @@ def tasks(*, json: Flag = False) -> None:
 
     found = [Task.load(name) for name in names("tasks")]
     if json:
-        return emit([task.model_dump() | {"id": task.id, "pictures": task.n} for task in found])
+        return emit([task.model_dump() | {"id": task.id, "pictures": _pictures(task)} for task in found])
     header = ["task", "pictures", "judges", "metrics", "about"]
-    show(header, [[t.id, t.n, ", ".join(t.judges), ", ".join(t.metrics), t.about] for t in found])
+    show(
+        header,
+        [[t.id, _pictures(t) or "", ", ".join(t.judges), ", ".join(t.metrics), t.about] for t in found],
+    )
+
+
+def _pictures(task: Task) -> int | None:
+    return task.n if task.prompts.rows or task.prompts.published is None else None
