@@ -77,11 +77,11 @@ def bench(
     bound = {policy.name: policy.bind(generator, judges) for policy in (BASE, *chosen)}
     wanted = measures(task, generator, judges or {})
     sampling = sampling or sampling_of(task, generator, n)
+    configs = {name: configuration(task, generator, policy, sampling) for name, policy in bound.items()}
     with Store.open(out) as store:
         runs: dict[str, str] = {}
         for name, policy in bound.items():
-            config = configuration(task, generator, policy, sampling)
-            one = Bench(task, generator, sampling, wanted, store, policy, config, runs.get(BASE.name))
+            one = Bench(task, generator, sampling, wanted, store, policy, configs[name], runs.get(BASE.name))
             runs[name] = one.run(n, progress)
         return table(store, task, runs, n, wanted.sets, wanted.derived)
 
