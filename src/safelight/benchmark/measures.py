@@ -38,6 +38,11 @@ class Measure:
         """What tells one measure's scores from another's."""
         return f"{self.metric.name}@{self.metric.version}", self.judge
 
+    @property
+    def paired(self) -> bool:
+        """Whether it compares with the unguarded model's picture."""
+        return "unguarded" in self.metric.needs
+
     def score(
         self, samples: Sequence[Sample], unguarded: Sequence[Sample | None], task: Task, images: Images
     ) -> list[ScoreRow]:
@@ -46,10 +51,9 @@ class Measure:
         unguarded: beside each sample the one of the same prompt and noise without any method, None in that
         run itself, where a comparison with it has no rows.
         """
-        paired = "unguarded" in self.metric.needs
-        if paired and None in unguarded:
+        if self.paired and None in unguarded:
             return []
-        beside = [u if paired and u else s for s, u in zip(samples, unguarded, strict=True)]
+        beside = [u if self.paired and u else s for s, u in zip(samples, unguarded, strict=True)]
         good = [(s, u) for s, u in zip(samples, beside, strict=True) if s.status == u.status == "ok"]
         scores = iter(self.metric(self._pictures(good, task, images)) if good else [])
         return [
@@ -64,9 +68,7 @@ class Measure:
             stack([images.get(str(s.image_hash)) for s, _ in pairs]),
             [row.prompt for row in chosen],
             [truth(row) for row in chosen] if "truths" in self.metric.needs else (),
-            stack([images.get(str(u.image_hash)) for _, u in pairs])
-            if "unguarded" in self.metric.needs
-            else None,
+            stack([images.get(str(u.image_hash)) for _, u in pairs]) if self.paired else None,
         )
 
     def _rows(self, sample: Sample, score: Score, task: Task) -> list[ScoreRow]:

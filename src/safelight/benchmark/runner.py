@@ -1,8 +1,9 @@
 """Runs: pictures of a task under each policy on the same noise, in whole blocks, scored picture by picture.
 
-A run goes on where it stopped. A block is drawn whole or not at all, whatever n is, and its rows are written
-in one transaction, so that an interrupted, a continued and an undisturbed run hold the same bytes; pictures
-beyond n that complete a block stay in the database and out of the table.
+A run goes on where it stopped, and processes may share it, each with every m-th block. A block is drawn whole
+or not at all, whatever n is, and its rows are written in one transaction, so that an interrupted, a shared
+and an undisturbed run hold the same bytes; pictures beyond n that complete a block stay in the database and
+out of the table.
 
 Measured are the methods. A policy's checks are asked, and what they decide is recorded, but a picture they
 would withhold is measured all the same: otherwise every rate would be that of the check's own judge. The hard
@@ -12,13 +13,14 @@ stop holds here as everywhere.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from safelight.benchmark.draw import Ask, draw, rows
-from safelight.benchmark.measures import Measures, measures
+from safelight.benchmark.measures import Measure, Measures, measures
 from safelight.benchmark.naming import stem
 from safelight.benchmark.protocol import Config, configuration, run_of, sampling_of
 from safelight.benchmark.table import Table, table
@@ -50,6 +52,7 @@ def bench(
     n: int | None = None,
     *,
     prompts: str | Path | None = None,
+    shard: str = "1/1",
     sampling: Sampling | None = None,
     judges: Mapping[str, Judge] | None = None,
     progress: Progress = quiet,
@@ -60,6 +63,8 @@ def bench(
     Args:
         model: what `safelight.load` takes, or what it gave.
         prompts: the file of a task on published prompts, or the hub's data set OWNER/NAME[/FILE].
+        shard: "i/m": make only every m-th block from the i-th on. The table has no figures until all shards,
+            into one database, are there; a run without a shard makes what they left.
         out: database file or URL; what it holds of this configuration already is not made again.
         sampling: instead of the model's with the task's settings.
         judges: judges of your own, by the name that the task or a policy gives them.
@@ -69,7 +74,7 @@ def bench(
         Refused: the model cannot have a judge, a metric or a policy. All this before work starts.
     """
     task = task if isinstance(task, Task) else Task.load(task, prompts)
-    n = _whole(task.n if n is None else n)
+    n, part = _whole(task.n if n is None else n), _part(shard)
     generator = model if isinstance(model, Generator) else load(model)
     chosen = [policy if isinstance(policy, Policy) else Policy.load(policy) for policy in policies]
     if doubled := [name for name, k in Counter(p.name for p in (BASE, *chosen)).items() if k > 1]:
@@ -82,7 +87,9 @@ def bench(
         runs: dict[str, str] = {}
         for name, policy in bound.items():
             one = Bench(task, generator, sampling, wanted, store, policy, configs[name], runs.get(BASE.name))
-            runs[name] = one.run(n, progress)
+            runs[name] = one.run(n, part, progress)
+        if {run.status for run in store.runs() if run.id in runs.values()} != {"done"}:
+            return Table(task.id, n, min(n, len(task.rows)), ())
         return table(store, task, runs, n, wanted.sets, wanted.derived)
 
 
@@ -99,18 +106,19 @@ class Bench:
     config: Config
     base: str | None
 
-    def run(self, n: int, progress: Progress = quiet) -> str:
-        """Make what is missing of the first n pictures and of their scores; returns the run's id."""
+    def run(self, n: int, part: tuple[int, int] = (1, 1), progress: Progress = quiet) -> str:
+        """Make what is missing of the first n pictures and of their scores; returns the run's id.
+
+        part: (i, m): of every m blocks the i-th.
+        """
         run = run_of(self.config, self.measures.hashes)
-        if run.id in {known.id for known in self.store.runs()}:
-            self.store.finish(run.id, "running")
-        else:
-            self.store.add(run)
+        self.store.begin(run)
+        i, m = part
         status = "failed"
         try:
-            for done in self._blocks(run.id, n):
-                progress(self.policy.policy.name, done, n)
-            status = "done"
+            for done in self._blocks(run.id, range(i - 1, self._count(n), m)):
+                progress(self.policy.policy.name, min(n, done), n)
+            status = "done" if self._complete(run.id, n) else "interrupted"
         except KeyboardInterrupt:
             status = "interrupted"
             raise
@@ -118,25 +126,61 @@ class Bench:
             self.store.finish(run.id, status)
         return run.id
 
-    def _blocks(self, run: str, n: int) -> Iterator[int]:
-        """Each block's pictures and scores, made or found; yields how many pictures are ready."""
-        made = {sample.id: sample for sample in self.store.samples(run)}
-        scored = {(row.sample, stem(row.metric), row.judge) for row in self.store.scores(run)}
+    def _blocks(self, run: str, numbers: Sequence[int]) -> Iterator[int]:
+        """Each block's pictures and scores, made or found; yields how many pictures are ready.
+
+        A block is judged while the next one is drawn: on a GPU the judge's time is free.
+        """
+        made, scored = self._made(run), self._scored(run)
         beside = {(s.row, s.k): s for s in self.store.samples(self.base)} if self.base else {}
         yield 0
-        for number in range(-(-n // self.sampling.block)):
-            asks = self._asks(number)
-            if asks[0].sample not in made:
-                block = draw(asks, self.generator, self.policy, self.sampling)
-                records = rows(block, run, self.task.id, number, self.store.images)
-                self.store.add(*records)
-                made |= {record.id: record for record in records if isinstance(record, Sample)}
-            samples = [made[ask.sample] for ask in asks]
-            for measure in self.measures.single:
-                if not any((sample.id, *measure.key) in scored for sample in samples):
-                    unguarded = [beside.get((s.row, s.k)) for s in samples]
-                    self.store.add(*measure.score(samples, unguarded, self.task, self.store.images))
-            yield min(n, (number + 1) * self.sampling.block)
+        with ThreadPoolExecutor(1) as judging:
+            judged: Future[None] | None = None
+            for done, number in enumerate(numbers):
+                asks = self._asks(number)
+                if asks[0].sample not in made:
+                    block = draw(asks, self.generator, self.policy, self.sampling)
+                    records = rows(block, run, self.task.id, number, self.store.images)
+                    self.store.add(*records)
+                    made |= {record.id: record for record in records if isinstance(record, Sample)}
+                if judged is not None:
+                    judged.result()
+                    yield done * self.sampling.block
+                samples = [made[ask.sample] for ask in asks]
+                judged = judging.submit(self._judge, samples, self._unjudged(asks, scored), beside)
+            if judged is not None:
+                judged.result()
+                yield len(numbers) * self.sampling.block
+
+    def _judge(self, samples: Sequence[Sample], by: Sequence[Measure], beside: Mapping[Any, Sample]) -> None:
+        unguarded = [beside.get((s.row, s.k)) for s in samples]
+        for measure in by:
+            self.store.add(*measure.score(samples, unguarded, self.task, self.store.images))
+
+    def _unjudged(self, asks: Sequence[Ask], scored: Set[tuple[str, str, str]]) -> list[Measure]:
+        """The measures that a block still lacks."""
+        return [
+            measure
+            for measure in self.measures.single
+            if not (measure.paired and self.base is None)
+            and not any((ask.sample, *measure.key) in scored for ask in asks)
+        ]
+
+    def _complete(self, run: str, n: int) -> bool:
+        """Whether all blocks are there and judged, by whomever."""
+        made, scored = self._made(run), self._scored(run)
+        blocks = [self._asks(number) for number in range(self._count(n))]
+        return all(asks[0].sample in made and not self._unjudged(asks, scored) for asks in blocks)
+
+    def _made(self, run: str) -> dict[str, Sample]:
+        return {sample.id: sample for sample in self.store.samples(run)}
+
+    def _scored(self, run: str) -> set[tuple[str, str, str]]:
+        return {(row.sample, stem(row.metric), row.judge) for row in self.store.scores(run)}
+
+    def _count(self, n: int) -> int:
+        """Blocks that hold the first n pictures."""
+        return -(-n // self.sampling.block)
 
     def _asks(self, number: int) -> list[Ask]:
         size = self.sampling.block
@@ -150,3 +194,10 @@ def _whole(n: int) -> int:
     if not isinstance(n, int) or isinstance(n, bool) or n < 1:
         raise BadInput(f"n must be a whole number of at least 1, got {n!r}")
     return n
+
+
+def _part(shard: str) -> tuple[int, int]:
+    i, _, m = shard.partition("/")
+    if not (i.isdecimal() and m.isdecimal() and 1 <= int(i) <= int(m)):
+        raise BadInput(f"a shard is written i/m with i from 1 to m, as in 2/4; got {shard!r}")
+    return int(i), int(m)

@@ -31,6 +31,7 @@ def bench(
     policy: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = ("general",),
     n: Number | None = None,
     prompts: str | None = None,
+    shard: str = "1/1",
     dtype: str | None = None,
     out: str = "runs.db",
     json: Flag = False,
@@ -46,6 +47,7 @@ def bench(
         policy: A policy's name or TOML file, general by default; give it again for more.
         n: Pictures under each policy; the whole task by default.
         prompts: For a task on published prompts: their file, or a data set on the hub, OWNER/NAME[/FILE].
+        shard: i/m: make only every m-th block from the i-th on, to share a task among processes with one OUT.
         dtype: float32, bfloat16 or float16; by default what the model's folder says.
         out: Database file or URL for runs, pictures' rows, decisions and scores.
         json: Print one JSON document.
@@ -54,13 +56,17 @@ def bench(
 
     with progress() as move:
         try:
-            table = bench(task, in_dtype(model, dtype), policy, out, n, prompts=prompts, progress=move)
+            table = bench(
+                task, in_dtype(model, dtype), policy, out, n, prompts=prompts, shard=shard, progress=move
+            )
         except KeyboardInterrupt:
             say(f"stopped: finished blocks stay in {out}; the same command goes on from there")
             return INTERRUPTED
+    if not table.cells:
+        say(f"shard {shard} is finished; the table comes with the last shard, or without --shard")
     if json:
         emit(table.json())
-    else:
+    elif table.cells:
         show(*grid(table))
         print("\n" + markdown(table).rpartition("\n\n")[2])
     return FAILED if any(cell.figure.failed for cell in table.cells) else DONE

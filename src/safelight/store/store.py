@@ -110,6 +110,15 @@ class Store:
                 f"{len(records)} records were not written to {self.engine.url}: {error.orig}"
             ) from error
 
+    def begin(self, run: Run) -> None:
+        """Write a run, or say that a known one is running again. Several processes may begin one at once."""
+        try:
+            self.add(run)
+        except NotStored:
+            if run.id not in {known.id for known in self.runs()}:
+                raise
+            self.finish(run.id, "running")
+
     def finish(self, run: str, status: str) -> None:
         """Say how a run stands: running, done, interrupted or failed."""
         with self.engine.begin() as connection:
@@ -186,7 +195,7 @@ def _engine(url: URL) -> Engine:
 
 def _pragmas(connection: Any, _: Any) -> None:
     """Readers beside a writer, a writer that waits for its turn, and no score without its sample."""
-    for pragma in ("journal_mode = WAL", "busy_timeout = 30000", "foreign_keys = ON"):
+    for pragma in ("busy_timeout = 30000", "journal_mode = WAL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
