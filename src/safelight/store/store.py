@@ -66,14 +66,17 @@ class Store:
     def open(cls, where: str | Path, images: str | Path | None = None) -> Store:
         """Open or create the database in the file or at the URL `where`, and bring it to today's tables.
 
-        Pictures go to the folder `images`, by default the one of that name beside the file. BadInput when
-        either place cannot be written or holds something else.
+        Pictures go to the folder `images`, by default to the one that the URL names (`?images=FOLDER`), else
+        to the one of that name beside the file. BadInput when either place cannot be written or holds
+        something else.
         """
         url = _url(where)
-        if images is None:
+        images = images or str(url.query.get("images", ""))
+        url = url.difference_update_query(["images"])
+        if not images:
             if url.get_backend_name() != "sqlite" or not url.database:
                 raise BadInput(
-                    f"{url} is no file beside which pictures could lie: give their folder, images=FOLDER"
+                    f"{url} is no file beside which pictures could lie: give their folder, ?images=FOLDER"
                 )
             images = Path(url.database).parent / "images"
         pictures = Images(Path(images))
@@ -81,7 +84,10 @@ class Store:
         try:
             with engine.begin() as connection:
                 migrate(connection)
-        except DBAPIError as error:
+        except BaseException as error:
+            engine.dispose()
+            if not isinstance(error, DBAPIError):
+                raise
             raise BadInput(
                 f"{url} cannot be used as a database: {error.orig}; give a file or URL that can"
             ) from error
