@@ -1,10 +1,5 @@
 """Runs: pictures of a task under each policy on the same noise, in whole blocks, scored picture by picture.
 
-A run goes on where it stopped, and processes may share it, each with every m-th block. A block is drawn whole
-or not at all, whatever n is, and its rows are written in one transaction, so that an interrupted, a shared
-and an undisturbed run hold the same bytes; pictures beyond n that complete a block stay in the database and
-out of the table.
-
 Measured are the methods. A policy's checks are asked, and what they decide is recorded, but a picture they
 would withhold is measured all the same: otherwise every rate would be that of the check's own judge. The hard
 stop holds here as everywhere.
@@ -13,20 +8,17 @@ stop holds here as everywhere.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safelight.benchmark.draw import Ask, draw, rows
-from safelight.benchmark.measures import Measure, Measures, measures
-from safelight.benchmark.naming import stem
-from safelight.benchmark.protocol import Config, configuration, run_of, sampling_of
+from safelight.benchmark.blocks import Bench, Progress, quiet
+from safelight.benchmark.measures import Measures, measures
+from safelight.benchmark.protocol import Config, configuration, sampling_of
 from safelight.benchmark.table import Table, table
 from safelight.core.errors import BadInput
 from safelight.core.ports import Judge
-from safelight.core.records import Sample, sample_id
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.load import load
 from safelight.diffusion.sampling import Sampling
@@ -36,12 +28,6 @@ from safelight.tasks import Task
 
 BASE = Policy("base")
 """The unguarded model, with which every policy is compared."""
-Progress = Callable[[str, int, int], None]
-"""Called with a policy's name, how many of its pictures are ready, and their number."""
-
-
-def quiet(policy: str, done: int, total: int) -> None:
-    """No progress."""
 
 
 def bench(
@@ -73,121 +59,61 @@ def bench(
         BadInput, UnknownName: something named or given is unusable, or `out` cannot be written.
         Refused: the model cannot have a judge, a metric or a policy. All this before work starts.
     """
-    task = task if isinstance(task, Task) else Task.load(task, prompts)
-    n, part = _whole(task.n if n is None else n), _part(shard)
-    generator = model if isinstance(model, Generator) else load(model)
-    chosen = [policy if isinstance(policy, Policy) else Policy.load(policy) for policy in policies]
-    if doubled := [name for name, k in Counter(p.name for p in (BASE, *chosen)).items() if k > 1]:
-        raise BadInput(f"two policies are called {', '.join(doubled)}: give each a name of its own")
-    bound = {policy.name: policy.bind(generator, judges) for policy in (BASE, *chosen)}
-    wanted = measures(task, generator, judges or {})
-    sampling = sampling or sampling_of(task, generator, n)
-    configs = {name: configuration(task, generator, policy, sampling) for name, policy in bound.items()}
-    with Store.open(out) as store:
-        runs: dict[str, str] = {}
-        for name, policy in bound.items():
-            one = Bench(task, generator, sampling, wanted, store, policy, configs[name], runs.get(BASE.name))
-            runs[name] = one.run(n, part, progress)
-        if {run.status for run in store.runs() if run.id in runs.values()} != {"done"}:
-            return Table(task.id, n, min(n, len(task.rows)), ())
-        return table(store, task, runs, n, wanted.sets, wanted.derived)
+    grid = Grid.of(task, model, policies, n, prompts, sampling, judges)
+    return grid.run(out, shard, progress)
 
 
 @dataclass(frozen=True)
-class Bench:
-    """One configuration on one store. `base` is the run of the unguarded model, None for that run itself."""
+class Grid:
+    """The first n pictures of a task, unguarded and under each policy. All that can be wrong with what was
+    asked for is found while it is made.
+    """
 
     task: Task
+    n: int
     generator: Generator
     sampling: Sampling
     measures: Measures
-    store: Store
-    policy: Bound
-    config: Config
-    base: str | None
+    policies: Mapping[str, tuple[Bound, Config]]
 
-    def run(self, n: int, part: tuple[int, int] = (1, 1), progress: Progress = quiet) -> str:
-        """Make what is missing of the first n pictures and of their scores; returns the run's id.
+    @classmethod
+    def of(
+        cls,
+        task: Task | str | Path,
+        model: Generator | str | Path | Any,
+        policies: Sequence[Policy | str | Path],
+        n: int | None = None,
+        prompts: str | Path | None = None,
+        sampling: Sampling | None = None,
+        judges: Mapping[str, Judge] | None = None,
+    ) -> Grid:
+        """Of what `bench` takes, with its errors."""
+        task = task if isinstance(task, Task) else Task.load(task, prompts)
+        n = _whole(task.n if n is None else n)
+        generator = model if isinstance(model, Generator) else load(model)
+        chosen = [policy if isinstance(policy, Policy) else Policy.load(policy) for policy in policies]
+        if doubled := [name for name, k in Counter(p.name for p in (BASE, *chosen)).items() if k > 1]:
+            raise BadInput(f"two policies are called {', '.join(doubled)}: give each a name of its own")
+        bound = [policy.bind(generator, judges) for policy in (BASE, *chosen)]
+        wanted = measures(task, generator, judges or {})
+        sampling = sampling or sampling_of(task, generator, n)
+        configs = [configuration(task, generator, policy, sampling) for policy in bound]
+        named = {one.policy.name: (one, config) for one, config in zip(bound, configs, strict=True)}
+        return cls(task, n, generator, sampling, wanted, named)
 
-        part: (i, m): of every m blocks the i-th.
-        """
-        run = run_of(self.config, self.measures.hashes)
-        self.store.begin(run)
-        i, m = part
-        status = "failed"
-        try:
-            for done in self._blocks(run.id, range(i - 1, self._count(n), m)):
-                progress(self.policy.policy.name, min(n, done), n)
-            status = "done" if self._complete(run.id, n) else "interrupted"
-        except KeyboardInterrupt:
-            status = "interrupted"
-            raise
-        finally:
-            self.store.finish(run.id, status)
-        return run.id
-
-    def _blocks(self, run: str, numbers: Sequence[int]) -> Iterator[int]:
-        """Each block's pictures and scores, made or found; yields how many pictures are ready.
-
-        A block is judged while the next one is drawn: on a GPU the judge's time is free.
-        """
-        made, scored = self._made(run), self._scored(run)
-        beside = {(s.row, s.k): s for s in self.store.samples(self.base)} if self.base else {}
-        yield 0
-        with ThreadPoolExecutor(1) as judging:
-            judged: Future[None] | None = None
-            for done, number in enumerate(numbers):
-                asks = self._asks(number)
-                if asks[0].sample not in made:
-                    block = draw(asks, self.generator, self.policy, self.sampling)
-                    records = rows(block, run, self.task.id, number, self.store.images)
-                    self.store.add(*records)
-                    made |= {record.id: record for record in records if isinstance(record, Sample)}
-                if judged is not None:
-                    judged.result()
-                    yield done * self.sampling.block
-                samples = [made[ask.sample] for ask in asks]
-                judged = judging.submit(self._judge, samples, self._unjudged(asks, scored), beside)
-            if judged is not None:
-                judged.result()
-                yield len(numbers) * self.sampling.block
-
-    def _judge(self, samples: Sequence[Sample], by: Sequence[Measure], beside: Mapping[Any, Sample]) -> None:
-        unguarded = [beside.get((s.row, s.k)) for s in samples]
-        for measure in by:
-            self.store.add(*measure.score(samples, unguarded, self.task, self.store.images))
-
-    def _unjudged(self, asks: Sequence[Ask], scored: Set[tuple[str, str, str]]) -> list[Measure]:
-        """The measures that a block still lacks."""
-        return [
-            measure
-            for measure in self.measures.single
-            if not (measure.paired and self.base is None)
-            and not any((ask.sample, *measure.key) in scored for ask in asks)
-        ]
-
-    def _complete(self, run: str, n: int) -> bool:
-        """Whether all blocks are there and judged, by whomever."""
-        made, scored = self._made(run), self._scored(run)
-        blocks = [self._asks(number) for number in range(self._count(n))]
-        return all(asks[0].sample in made and not self._unjudged(asks, scored) for asks in blocks)
-
-    def _made(self, run: str) -> dict[str, Sample]:
-        return {sample.id: sample for sample in self.store.samples(run)}
-
-    def _scored(self, run: str) -> set[tuple[str, str, str]]:
-        return {(row.sample, stem(row.metric), row.judge) for row in self.store.scores(run)}
-
-    def _count(self, n: int) -> int:
-        """Blocks that hold the first n pictures."""
-        return -(-n // self.sampling.block)
-
-    def _asks(self, number: int) -> list[Ask]:
-        size = self.sampling.block
-        places = [self.task.sample(j) for j in range(number * size, (number + 1) * size)]
-        return [
-            Ask(sample_id(self.config, self.task.id, row.index, k), row, k, seed) for row, k, seed in places
-        ]
+    def run(self, out: str | Path, shard: str = "1/1", progress: Progress = quiet) -> Table:
+        """Make what is missing of a shard; the table, without figures as long as other shards are missing."""
+        part, runs = _part(shard), dict[str, str]()
+        with Store.open(out) as store:
+            for name, (policy, config) in self.policies.items():
+                base = runs.get(BASE.name)
+                one = Bench(
+                    self.task, self.generator, self.sampling, self.measures, store, policy, config, base
+                )
+                runs[name] = one.run(self.n, part, progress)
+            if {run.status for run in store.runs() if run.id in runs.values()} != {"done"}:
+                return Table(self.task.id, self.n, min(self.n, len(self.task.rows)), ())
+            return table(store, self.task, runs, self.n, self.measures.sets, self.measures.derived)
 
 
 def _whole(n: int) -> int:

@@ -32,6 +32,7 @@ def bench(
     n: Number | None = None,
     prompts: str | None = None,
     shard: str = "1/1",
+    engine: str = "local",
     dtype: str | None = None,
     out: str = "runs.db",
     json: Flag = False,
@@ -48,17 +49,27 @@ def bench(
         n: Pictures under each policy; the whole task by default.
         prompts: For a task on published prompts: their file, or a data set on the hub, OWNER/NAME[/FILE].
         shard: i/m: make only every m-th block from the i-th on, to share a task among processes with one OUT.
+        engine: local, or ray, which shares the task among this machine's GPUs or CPU cores.
         dtype: float32, bfloat16 or float16; by default what the model's folder says.
         out: Database file or URL for runs, pictures' rows, decisions and scores.
         json: Print one JSON document.
     """
     from safelight.benchmark import bench, grid, markdown
+    from safelight.core.errors import BadInput
+    from safelight.core.valid import one_of
 
+    one_of("engine", engine, ("local", "ray"))
+    if engine == "ray" and shard != "1/1":
+        raise BadInput("the engine ray makes its own shards: leave --shard out")
     with progress() as move:
         try:
-            table = bench(
-                task, in_dtype(model, dtype), policy, out, n, prompts=prompts, shard=shard, progress=move
-            )
+            if engine == "ray":
+                from safelight.benchmark import cluster
+
+                table = cluster.bench(task, model, policy, out, n, prompts=prompts, dtype=dtype)
+            else:
+                of = in_dtype(model, dtype)
+                table = bench(task, of, policy, out, n, prompts=prompts, shard=shard, progress=move)
         except KeyboardInterrupt:
             say(f"stopped: finished blocks stay in {out}; the same command goes on from there")
             return INTERRUPTED
