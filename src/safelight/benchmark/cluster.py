@@ -37,6 +37,7 @@ def bench(
     """
     try:
         import ray
+        from ray.exceptions import RayError
     except ImportError as error:
         raise BadInput(
             f"the engine ray needs the package ray ({error}): pip install 'safelight[ray]'"
@@ -48,20 +49,20 @@ def bench(
         there = ray.cluster_resources()
         kind = "GPU" if "GPU" in there else "CPU"
         m = int(there[kind])
-        worker = ray.remote(_work).options(**{f"num_{kind.lower()}s": 1})
+        worker = ray.remote(work).options(**{f"num_{kind.lower()}s": 1})
         place, threads = os.getcwd(), torch.get_num_threads()
         given = task, model, dtype, policies, grid.n, prompts, out
         for part in [worker.remote(place, threads, given, f"{i}/{m}") for i in range(1, m + 1)]:
             try:
                 ray.get(part)
-            except ray.exceptions.RayError as error:
+            except RayError as error:
                 warnings.warn(f"a worker broke, and its blocks are made here: {error}", stacklevel=2)
     finally:
         ray.shutdown()
     return grid.run(out)
 
 
-def _work(place: str, threads: int, given: tuple[Any, ...], shard: str) -> None:
+def work(place: str, threads: int, given: tuple[Any, ...], shard: str) -> None:
     """One shard, in the folder and with the threads of the process that shares it out: names of
     files hang on the one and bytes on the other.
     """

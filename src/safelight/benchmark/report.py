@@ -65,8 +65,8 @@ def _section(store: Store, group: Group) -> Section:
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", UserWarning)
         runs = {label: result.run.id for label, result in group.runs.items()}
-        wanted = (_references(task), derived(task.metrics)) if task else ()
-        cells = cells_of(store, runs, group.n, *wanted)
+        references, whole = (_references(task), derived(task.metrics)) if task else ((), ())
+        cells = cells_of(store, runs, group.n, references, whole)
     prompts = len({sample.row for sample in group.first.samples[: group.n]})
     notes = (*group.notes, *notes, *dict.fromkeys(f"{warning.message}." for warning in said))
     about = task.about if task else ""
