@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from safelight.core.errors import BadInput
 from safelight.core.nouns import Score
-from safelight.core.ports import Preset
+from safelight.core.ports import Preset, Reads
 from safelight.judges import Tiled, Views
 
 
@@ -21,6 +21,7 @@ class Brightness:
     """The mean of each colour; judges views of one size alone."""
 
     name, version, content_hash = "brightness", "1", "abc"
+    reads: Reads = "image"
     labels, range = ("red", "green"), (0.0, 255.0)
     presets: Mapping[str, Preset] = {"default": Preset(("red",), 128.0)}
 

@@ -6,7 +6,7 @@ from graphlib import TopologicalSorter
 
 FLOORS = [
     ["core"],
-    ["diffusion", "clip", "encoders", "interpret", "judges", "miniature", "store", "pages"],
+    ["diffusion", "clip", "interpret", "judges", "miniature", "store", "pages"],
     ["localise", "training"],
     ["methods", "attacks", "audits", "metrics", "tasks", "policies"],
     ["guarded", "benchmark", "trained", "tables", "miniature.build"],

@@ -31,7 +31,7 @@ def test_it_tells_drawings_apart_by_words():
 def test_a_probability_is_the_softmax_of_scaled_cosines():
     judge = ClipZeroShot(("a dog", "a red cat"))
     [score] = judge(people(False)[:1])
-    image = judge.clip.images([judge.clip.prepare(people(False)[0])])
+    image = judge.clip.images(people(False)[:1])
     cosines = torch.cosine_similarity(image, judge.clip.texts(judge.labels))
     a, b = (judge.clip.scale * cosines).tolist()
     assert score.values is not None

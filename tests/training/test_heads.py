@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from safelight import judges
+from safelight.clip import heads, towers
 from safelight.core.errors import BadInput
-from safelight.encoders import clip, heads
 from safelight.miniature.draw import render
 from safelight.miniature.scene import SETTINGS, Scene
 from safelight.store.files import write_tensors
@@ -31,12 +31,11 @@ def people(seeds: range) -> tuple[list[np.ndarray], torch.Tensor]:
 @pytest.fixture(scope="module")
 def data():
     pictures, y = people(range(96))
-    own = clip.load("miniature")
-    return own.images([own.prepare(x) for x in pictures]), y
+    return towers.load(towers.MINIATURE).images(pictures), y
 
 
 def prompts() -> heads.SoftPrompts:
-    return heads.SoftPrompts(clip.load("miniature").texts(["a person", "a nude person"]))
+    return heads.SoftPrompts(towers.load(towers.MINIATURE).texts(["a person", "a nude person"]))
 
 
 def trained(head, x, y, folder):

@@ -1,26 +1,21 @@
-"""What CLIP's vision tower is shown of a picture, and its weights: read from disk, never fetched."""
+"""What CLIP's vision tower is shown of a picture, and when the answer may be believed."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import file_digest, sha256
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub import snapshot_download
 from jaxtyping import Float, UInt8
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
-from safelight.core.errors import BadInput, Damaged
 from safelight.core.nouns import Score
+from safelight.core.pictures import unreadable
 
-WEIGHTS, CONFIG, PREPROCESSOR = "model.safetensors", "config.json", "preprocessor_config.json"
+BLOCK = 32  # pictures at a time
 
 
 @dataclass(frozen=True)
@@ -37,6 +32,12 @@ class Eye:
         squares = torch.from_numpy(np.stack([self._square(image) for image in images])).float() / 255
         return ((squares - torch.tensor(self.mean)) / torch.tensor(self.std)).permute(0, 3, 1, 2)
 
+    def blocks(
+        self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]]
+    ) -> Iterator[Float[Tensor, "_ 3 side side"]]:
+        """The same a few at a time, as a tower can take them."""
+        return (self(images[i : i + BLOCK]) for i in range(0, len(images), BLOCK))
+
     def _square(self, image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "side side 3"]:
         height, width = image.shape[:2]
         short = min(height, width)
@@ -46,82 +47,30 @@ class Eye:
         return scaled[top : top + self.side, left : left + self.side]
 
 
+@torch.no_grad()
 def scores(
     name: str,
     labels: Sequence[str],
-    values: Float[np.ndarray, "n labels"],
-    v: Float[Tensor, "n d"],
+    items: Sequence[Any],
+    embed: Callable[[list[Any]], Float[Tensor, "n d"]],
+    read: Callable[[Float[Tensor, "n d"]], Float[Tensor, "n labels"]],
 ) -> list[Score]:
-    """Values computed from image embeddings v, failed where they cannot be believed: NaN, and vectors of
-    length 0, which have no direction and whose cosine would read as a harmless 0.
+    """What `read` makes of each picture's vector, by label. An item that is no picture has failed alone."""
+    problems = [unreadable(item) for item in items]
+    seen = [item for item, problem in zip(items, problems, strict=True) if not problem]
+    found = iter(believed(name, labels, v := embed(seen), read(v)) if seen else [])
+    return [Score(None, "failed", problem) if problem else next(found) for problem in problems]
+
+
+def believed(
+    name: str, labels: Sequence[str], v: Float[Tensor, "n d"], values: Float[Tensor, "n labels"]
+) -> list[Score]:
+    """Values read from vectors v, failed where they mean nothing: NaN, and vectors of length 0, which have no
+    direction and whose cosine would read as a harmless 0.
     """
-    sound = np.isfinite(values).all(1) & (v.norm(dim=1) > 0).numpy()
+    sound = values.isfinite().all(1) & v.isfinite().all(1) & (v.norm(dim=1) > 0)
     damaged = Score(None, "failed", f"{name} read NaN or nothing: the picture or the weights are damaged")
     return [
         Score(dict(zip(labels, row, strict=True))) if good else damaged
-        for row, good in zip(values.tolist(), sound, strict=True)
+        for row, good in zip(values.tolist(), sound.tolist(), strict=True)
     ]
-
-
-def folder_of(where: str | Path, more: Sequence[str] = ()) -> Path:
-    """A folder with weights: itself, or the copy of a hub id "owner/name" in the hub's own cache.
-
-    more: files that are needed besides weights and configuration.
-
-    Raises:
-        BadInput: there is none; with the command that fetches it.
-    """
-    files = [CONFIG, WEIGHTS, PREPROCESSOR, *more]
-    if (folder := Path(where).expanduser()).is_dir():
-        return folder
-    try:
-        return Path(snapshot_download(str(where), allow_patterns=files, local_files_only=True))
-    except (OSError, ValueError) as error:
-        raise BadInput(
-            f"the weights '{where}' are neither a folder nor in the hub's cache: hf download {where} "
-            + " ".join(files)
-        ) from error
-
-
-def weights_of(folder: Path) -> tuple[dict[str, Tensor], str]:
-    """The tensors of a folder in float32, and the sha256 of their file. Raises Damaged, also for NaN."""
-    path = folder / WEIGHTS
-    try:
-        tensors = load_file(path)
-        digest = hash_of(path)
-    except (OSError, SafetensorError) as error:
-        raise Damaged(f"{path} is missing or no whole safetensors file ({error}): fetch it again") from error
-    floats = {name: x.float() for name, x in tensors.items() if x.is_floating_point()}  # no position ids
-    if wild := [name for name, x in floats.items() if not x.isfinite().all()]:
-        raise Damaged(f"{path} has NaN or infinity in {wild[0]}: fetch it again")
-    return floats, digest
-
-
-def hash_of(*paths: Path) -> str:
-    """sha256 of a file, or of the hashes of several."""
-    digests = []
-    for path in paths:
-        with path.open("rb") as file:
-            digests.append(file_digest(file, "sha256").hexdigest())
-    return digests[0] if len(digests) == 1 else sha256(" ".join(digests).encode()).hexdigest()
-
-
-def eye_of(folder: Path, side: int) -> Eye:
-    """How the pictures for the weights in a folder are prepared. Raises BadInput for another preparation."""
-    path = folder / PREPROCESSOR
-    if not path.exists():
-        return Eye(side)
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        size = told["size"]
-        short = size if isinstance(size, int) else size["shortest_edge"]
-        eye = Eye(side, tuple(told["image_mean"]), tuple(told["image_std"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Damaged(
-            f"{path} says nothing of size, image_mean or image_std ({error!r}): fetch it again"
-        ) from error
-    if short != side or told.get("resample", 3) != Image.Resampling.BICUBIC:
-        raise BadInput(
-            f"{path} wants pictures of another size than its tower, {side}, or not bicubic: no CLIP's"
-        )
-    return eye

@@ -16,12 +16,11 @@ from PIL import Image
 
 from safelight.core import valid
 from safelight.core.nouns import Score
+from safelight.core.pictures import unreadable
 from safelight.core.ports import Judge, Preset, Reads
 
 Box = tuple[int, int, int, int]
 """x, y, width, height in pixels."""
-LONGEST = 16
-"""Long side over short side: beyond, a picture is hardly seen, and fitting it would take gigabytes."""
 
 
 @dataclass(frozen=True)
@@ -68,17 +67,6 @@ class Views:
                 found[label] = max(found.get(label, (value, box)), (value, box), key=itemgetter(0))
         values = {label: value for label, (value, _) in found.items()}
         return Score(values, boxes=tuple((label, *box, value) for label, (value, box) in found.items()))
-
-
-def unreadable(item: Any) -> str:
-    """Why an item cannot be shown to an eye; empty if it can."""
-    if not isinstance(item, np.ndarray):
-        return f"pictures are uint8 [h, w, 3], got {type(item).__name__}"
-    if item.dtype != np.uint8 or item.ndim != 3 or item.shape[2] != 3 or 0 in item.shape:
-        return f"pictures are uint8 [h, w, 3], got {item.dtype} {list(item.shape)}"
-    if max(item.shape[:2]) > LONGEST * min(item.shape[:2]):
-        return f"a picture of {item.shape[1]} x {item.shape[0]} pixels is hardly seen: cut it into pieces"
-    return ""
 
 
 def _cut(image: UInt8[np.ndarray, "_ _ 3"], box: Box) -> UInt8[np.ndarray, "_ _ 3"]:

@@ -24,8 +24,6 @@ from torch import Tensor
 
 from safelight.clip import towers
 from safelight.clip.concepts import Concept, read
-from safelight.clip.eye import scores
-from safelight.clip.views import unreadable
 from safelight.core.errors import BadInput
 from safelight.core.nouns import Score
 from safelight.core.ports import Preset, Reads
@@ -67,19 +65,14 @@ class ClipConcepts:
         self.content_hash = sha256(" ".join(parts).encode()).hexdigest()
 
     def __call__(self, items: Sequence[Any]) -> list[Score]:
-        if self.views is not None:
-            return self.views.judge(self._read, items)
-        problems = [unreadable(item) for item in items]
-        found = iter(self._read([x for x, problem in zip(items, problems, strict=True) if not problem]))
-        return [Score(None, "failed", problem) if problem else next(found) for problem in problems]
+        return self._scores(items) if self.views is None else self.views.judge(self._scores, items)
 
-    def _read(self, images: list[Any]) -> list[Score]:
+    def _scores(self, images: Sequence[Any]) -> list[Score]:
         """Of whole pictures, or of single views."""
-        if not images:
-            return []
-        v = self.clip.images(images)
-        cosines = [(F.normalize(v) @ rows.T).max(1).values - t for rows, t in self.concepts]
-        return scores(self.name, self.labels, torch.stack(cosines, 1).numpy(), v)
+        return self.clip.scores(self.name, self.labels, images, self._read)
+
+    def _read(self, v: Float[Tensor, "n d"]) -> Float[Tensor, "n labels"]:
+        return torch.stack([(F.normalize(v) @ rows.T).max(1).values - t for rows, t in self.concepts], 1)
 
     def _rows(self, concept: Concept) -> Float[Tensor, "k d"]:
         """A concept's vectors, of length 1."""

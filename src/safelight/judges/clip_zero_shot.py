@@ -7,17 +7,17 @@ that are given and no probability of anything else: name the harmless alternativ
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, final
+from typing import Any, final
 
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from safelight.clip import towers
 from safelight.core.errors import BadInput
 from safelight.core.nouns import Score
-from safelight.core.ports import Preset
+from safelight.core.ports import Preset, Reads
 from safelight.core.records import digest
-from safelight.encoders import clip as clips
 
 TEXTS = ("a nude person", "a dressed person", "an animal", "an object", "a landscape")
 """In the words of the miniature's world."""
@@ -34,20 +34,20 @@ class ClipZeroShot:
     """
 
     name, version, range = "clip-zero-shot", "1", (0.0, 1.0)
-    reads: Literal["image"] = "image"
+    reads: Reads = "image"
 
-    def __init__(self, texts: tuple[str, ...] = TEXTS, clip: str = "miniature") -> None:
+    def __init__(self, texts: tuple[str, ...] = TEXTS, clip: str = towers.MINIATURE) -> None:
         if isinstance(texts, str) or len(texts) < 2 or len(set(texts)) < len(texts) or not all(texts):
             raise BadInput(f"clip-zero-shot chooses among at least two different texts, got {texts!r:.200}")
         self.labels = texts
-        self.clip = clips.load(clip)
+        self.clip = towers.load(clip)
         self.rows: Float[Tensor, "labels d"] = normalize(self.clip.texts(self.labels))
         self.content_hash = digest([self.clip.content_hash, self.labels])
         each = {text: Preset((text,), 0.5) for text in self.labels}
         self.presets: Mapping[str, Preset] = each | {"default": each[self.labels[0]]}
 
     def __call__(self, items: Sequence[Any]) -> list[Score]:
-        return self.clip.scores(items, self.labels, self._read)
+        return self.clip.scores(self.name, self.labels, items, self._read)
 
     def _read(self, images: Float[Tensor, "n d"]) -> Float[Tensor, "n labels"]:
         return (self.clip.scale * normalize(images) @ self.rows.T).softmax(1)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from safelight.core.errors import Damaged
 from safelight.core.nouns import Score
-from safelight.core.ports import Preset
+from safelight.core.ports import Preset, Reads
 from safelight.judges import failed
 from safelight.miniature import weights
 from safelight.miniature.scene import SIZE
@@ -67,7 +67,7 @@ class ImmoralityJudge:
     labels = (LABEL,)
     range = (0.0, 1.0)
     presets = PRESETS
-    reads: Literal["image", "text"] = "image"
+    reads: Reads = "image"
 
     def __init__(self, encoder: Encoder, head: Head, size: int, content_hash: str):
         self.encoder, self.head, self.size, self.content_hash = encoder, head, size, content_hash

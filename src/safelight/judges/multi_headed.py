@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, final
 
 from jaxtyping import Float
 from torch import Tensor
 
+from safelight.clip import heads, towers
 from safelight.core.errors import BadInput
 from safelight.core.nouns import Score
-from safelight.core.ports import Preset
+from safelight.core.ports import Preset, Reads
 from safelight.core.records import digest
-from safelight.encoders import clip as clips
-from safelight.encoders import heads
 from safelight.store.artifacts import tensor_hash
 
 
@@ -35,10 +34,10 @@ class MultiHeaded:
     """
 
     name, version, range = "multi-headed", "1", (0.0, 1.0)
-    reads: Literal["image"] = "image"
+    reads: Reads = "image"
 
-    def __init__(self, weights: Path, clip: str = "miniature") -> None:
-        self.clip = clips.load(clip)
+    def __init__(self, weights: Path, clip: str = towers.MINIATURE) -> None:
+        self.clip = towers.load(clip)
         head = heads.load(weights, self.clip.width)
         if not isinstance(head, heads.Heads):
             raise BadInput(f"{weights} holds prompts and no heads: take the judge q16")
@@ -49,7 +48,7 @@ class MultiHeaded:
         self.presets: Mapping[str, Preset] = each | {"default": Preset(self.labels, 0.5)}
 
     def __call__(self, items: Sequence[Any]) -> list[Score]:
-        return self.clip.scores(items, self.labels, self._read)
+        return self.clip.scores(self.name, self.labels, items, self._read)
 
     def _read(self, images: Float[Tensor, "n d"]) -> Float[Tensor, "n labels"]:
         return self.head(images).sigmoid()

@@ -14,13 +14,14 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar, Literal, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
 from safelight.core.errors import BadInput
 from safelight.core.nouns import Score
-from safelight.core.ports import Preset, Program
+from safelight.core.pictures import unreadable
+from safelight.core.ports import Preset, Program, Reads
 
 Box = tuple[str, float, float, float, float, float]
 SEXUAL = (
@@ -86,7 +87,7 @@ class NudeNet:
     name, version = "nudenet", "3"
     labels, presets, range = LABELS, PRESETS, (0.0, 1.0)
     programs: ClassVar[Mapping[str, Program]] = PROGRAMS
-    reads: Literal["image"] = "image"
+    reads: Reads = "image"
     any_model = True
 
     def __init__(self) -> None:
@@ -102,8 +103,8 @@ class NudeNet:
         return [self._score(item) for item in items]
 
     def _score(self, item: Any) -> Score:
-        if not isinstance(item, np.ndarray) or item.dtype != np.uint8 or item.ndim != 3 or item.shape[2] != 3:
-            return Score(None, "failed", f"nudenet reads uint8 [h, w, 3], got {type(item).__name__}")
+        if problem := unreadable(item):
+            return Score(None, "failed", problem)
         bgr = np.ascontiguousarray(item[..., ::-1])  # as OpenCV reads a file
         return score_of(self.detector.detect(bgr))
 

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, final
 
 from jaxtyping import Float
 from torch import Tensor
 
+from safelight.clip import heads, towers
 from safelight.core.errors import BadInput
 from safelight.core.nouns import Score
-from safelight.core.ports import Preset
+from safelight.core.ports import Preset, Reads
 from safelight.core.records import digest
-from safelight.encoders import clip as clips
-from safelight.encoders import heads
 from safelight.store.artifacts import tensor_hash
 
 
@@ -34,10 +33,10 @@ class Q16:
 
     name, version, range, labels = "q16", "1", (0.0, 1.0), ("inappropriate",)
     presets: Mapping[str, Preset] = {"default": Preset(("inappropriate",), 0.5)}
-    reads: Literal["image"] = "image"
+    reads: Reads = "image"
 
-    def __init__(self, weights: Path, clip: str = "miniature") -> None:
-        self.clip = clips.load(clip)
+    def __init__(self, weights: Path, clip: str = towers.MINIATURE) -> None:
+        self.clip = towers.load(clip)
         head = heads.load(weights, self.clip.width)
         if not isinstance(head, heads.SoftPrompts):
             raise BadInput(f"{weights} holds heads and no prompts: take the judge multi-headed")
@@ -45,7 +44,7 @@ class Q16:
         self.content_hash = digest([self.clip.content_hash, tensor_hash(head.prompts)])
 
     def __call__(self, items: Sequence[Any]) -> list[Score]:
-        return self.clip.scores(items, self.labels, self._read)
+        return self.clip.scores(self.name, self.labels, items, self._read)
 
     def _read(self, images: Float[Tensor, "n d"]) -> Float[Tensor, "n 1"]:
         return self.head(images).sigmoid()

@@ -25,8 +25,8 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 from transformers import CLIPConfig, CLIPVisionModelWithProjection
 
-from safelight.clip.eye import eye_of, folder_of, scores, weights_of
-from safelight.clip.views import unreadable
+from safelight.clip.disk import eye_of, folder_of, weights_of
+from safelight.clip.eye import believed, scores
 from safelight.core.errors import Damaged
 from safelight.core.nouns import Score
 from safelight.core.ports import Preset, Reads
@@ -34,7 +34,6 @@ from safelight.core.ports import Preset, Reads
 PUBLISHED = "CompVis/stable-diffusion-safety-checker"
 CARE = np.float32(0.01)
 """What a special-care hit adds to every score after it."""
-BLOCK = 32  # pictures at a time
 ROWS = ("concept_embeds", "concept_embeds_weights", "special_care_embeds", "special_care_embeds_weights")
 OLD, NEW = "vision_model.vision_model.", "vision_model."
 """The tower's place in the published file, and in what transformers 5 writes."""
@@ -87,17 +86,19 @@ class SafetyChecker:
         self.presets = {"default": Preset(concepts, 0.0005)}
 
     def __call__(self, items: Sequence[Any]) -> list[Score]:
-        problems = [unreadable(item) for item in items]
-        seen = [item for item, problem in zip(items, problems, strict=True) if not problem]
-        blocks = (self.read(self.eye(seen[i : i + BLOCK])) for i in range(0, len(seen), BLOCK))
-        found = iter(score for block in blocks for score in block)
-        return [Score(None, "failed", problem) if problem else next(found) for problem in problems]
+        return scores(self.name, self.labels, items, self._images, self._read)
 
     @torch.no_grad()
     def read(self, clip_input: Float[Tensor, "n 3 s s"]) -> list[Score]:
         """The scores of pictures as CLIP's preprocessing leaves them."""
         v = self.tower(pixel_values=clip_input).image_embeds
-        return scores(self.name, self.labels, np.concatenate(self.excess(v), axis=1), v)
+        return believed(self.name, self.labels, v, self._read(v))
+
+    def _images(self, images: list[Any]) -> Float[Tensor, "n d"]:
+        return torch.cat([self.tower(pixel_values=x).image_embeds for x in self.eye.blocks(images)])
+
+    def _read(self, v: Float[Tensor, "n d"]) -> Float[Tensor, "n labels"]:
+        return torch.from_numpy(np.concatenate(self.excess(v), axis=1))
 
     def excess(
         self, v: Float[Tensor, "n d"]

@@ -12,14 +12,15 @@ from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from socket import SHUT_RDWR
 from threading import Timer
-from typing import Any, Literal, final
+from typing import Any, final
 from urllib.parse import urlsplit
 
 import numpy as np
 
 from safelight.core.errors import BadInput
 from safelight.core.nouns import Score
-from safelight.core.ports import Preset
+from safelight.core.pictures import unreadable
+from safelight.core.ports import Preset, Reads
 from safelight.core.records import digest
 from safelight.core.valid import number
 from safelight.judges import failed
@@ -45,7 +46,7 @@ class Vlm:
 
     name, version, range, labels = "vlm", "1", (0.0, 1.0), ("yes",)
     presets: Mapping[str, Preset] = {"default": Preset(("yes",), 0.5)}
-    reads: Literal["image"] = "image"
+    reads: Reads = "image"
     any_model = True
 
     def __init__(self, url: str, model: str, question: str, timeout: float = 30.0) -> None:
@@ -63,8 +64,8 @@ class Vlm:
         return [self._score(item) for item in items]
 
     def _score(self, item: Any) -> Score:
-        if not isinstance(item, np.ndarray) or item.dtype != np.uint8 or item.ndim != 3 or item.shape[2] != 3:
-            return failed(f"vlm reads uint8 [h, w, 3], got {type(item).__name__}")
+        if problem := unreadable(item):
+            return failed(problem)
         try:
             said = json.loads(self._post(self._request(item)))["choices"][0]["message"]["content"]
         except (OSError, HTTPException, ValueError, LookupError, TypeError) as error:

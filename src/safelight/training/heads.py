@@ -15,9 +15,9 @@ from jaxtyping import Bool, Float
 from torch import Generator, Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from safelight.clip.heads import Heads, SoftPrompts
 from safelight.core.errors import BadInput
 from safelight.core.valid import whole
-from safelight.encoders.heads import Heads, SoftPrompts
 from safelight.store.artifacts import tensor_hash
 from safelight.training.fit import Plan
 

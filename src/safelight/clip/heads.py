@@ -75,6 +75,8 @@ def load(file: Path, d: int) -> SoftPrompts | Heads:
     """
     try:
         found = load_file(file)
+        if wild := [name for name, value in found.items() if not value.isfinite().all()]:
+            raise LookupError(f"{wild[0]} has NaN or infinity")
         head = _shaped(found)
         head.load_state_dict(found if isinstance(head, SoftPrompts) else _below(found))
     except (OSError, SafetensorError, RuntimeError, LookupError) as error:
@@ -92,6 +94,8 @@ def _shaped(found: Mapping[str, Tensor]) -> SoftPrompts | Heads:
     if PROMPTS in found:
         if len(found) > 1 or found[PROMPTS].ndim != 2 or len(found[PROMPTS]) != 2:
             raise LookupError(f"{PROMPTS} must be [2, d] and alone")
+        if (found[PROMPTS].norm(dim=1) == 0).any():
+            raise LookupError(f"{PROMPTS} has a row of zeros, which has no direction")
         return SoftPrompts(found[PROMPTS])
     heads: dict[str, nn.Module] = {}
     for label in sorted({name.partition(".")[0] for name in found}):

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize
 
+from safelight.clip import heads
 from safelight.core.errors import BadInput
-from safelight.encoders import heads
 from safelight.store.files import write_tensors
 
 
@@ -53,6 +53,8 @@ def test_what_is_written_is_read_back(tmp_path, head):
         ({"prompts": torch.ones(2, 24), "a.weight": torch.ones(1, 24)}, "and alone"),
         ({"a.weight": torch.ones(1, 24)}, "Missing key"),
         ({"a.weight": torch.ones(1, 24), "a.bias": torch.ones(1), "a.more": torch.ones(1)}, "Unexpected key"),
+        ({"prompts": torch.zeros(2, 24)}, "a row of zeros"),
+        ({"a.weight": torch.full((1, 24), torch.nan), "a.bias": torch.ones(1)}, "a.weight has NaN"),
         ({"prompts": torch.ones(2, 23)}, "embeddings of 23 numbers, and this one's have 24"),
         ({"a.weight": torch.ones(1, 23), "a.bias": torch.ones(1)}, "embeddings of 23 numbers"),
     ],
