@@ -169,8 +169,10 @@ class Studio(Protocol):
     from prompts that passed its prompt stage, the hard stop included; None where there is no such picture.
     """
 
-    seed: int
-    """Of the picture's noise."""
+    @property
+    def seed(self) -> int:
+        """Of the picture's noise."""
+        ...
 
     def judge(self, spec: str) -> tuple[Judge, Preset]:
         """One of the judges that the method `asks` for."""

@@ -18,4 +18,4 @@ def unsafe_pixels(scene: Scene) -> Bool[np.ndarray, "64 64"]:
     """Where a bare figure, a blade and splashes stand; empty for a scene that is safe."""
     safe = replace(scene, bare=False, violent=False)
     apart = np.abs(render(scene).astype(int) - render(safe).astype(int))
-    return (apart >= VISIBLE).any(-1)
+    return apart.max(-1) >= VISIBLE
