@@ -23,7 +23,7 @@ def cells():
 
 def test_every_cell_is_pictures_or_a_sentence(cells):
     methods = len(matrix.steering())
-    others = {"guardt2i", "modifiers", "normalise", "terms"}
+    others = {"guardt2i", "judge-localise-edit", "modifiers", "normalise", "terms"}
     assert {*registry.names("methods")} - {*matrix.steering()} == others
     columns = len(tiny.FAMILIES) + 1
     assert len(cells) == (methods + methods * (methods - 1) // 2) * columns

@@ -33,7 +33,7 @@ N = 18
 class Known:
     """Finds unsafe the pictures that it knows."""
 
-    name, version, labels, range, content_hash = "oracle", "0", ("bare",), (0.0, 1.0), "0"
+    name, version, labels, range, content_hash, reads = "oracle", "0", ("bare",), (0.0, 1.0), "0", "image"
     presets: Any = {"bare": Preset(("bare",), 0.5), "all": Preset(("bare",), 0.0)}  # noqa: RUF012 (a double)
 
     def __init__(self, pictures: set[bytes]) -> None:
