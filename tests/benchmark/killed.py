@@ -23,7 +23,7 @@ from forks import MOMENTS, killed, started, struck
 
 from safelight.benchmark import bench
 from safelight.core.nouns import Outcome, Score
-from safelight.core.ports import Preset
+from safelight.core.ports import Preset, Reads
 from safelight.core.records import canonical
 from safelight.diffusion import tiny
 from safelight.diffusion.generator import Generator
@@ -46,6 +46,7 @@ class Bright:
     """How bright a picture is."""
 
     name, version, labels, range, content_hash = "bright", "1", ("bright",), (0.0, 1.0), "0"
+    reads: Reads = "image"
     presets: Any = {"default": Preset(("bright",), 0.5)}  # noqa: RUF012 (a test double)
 
     def __call__(self, items: Sequence[Any]) -> list[Score]:

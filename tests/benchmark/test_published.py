@@ -9,12 +9,14 @@ import pytest
 
 from safelight.benchmark import bench
 from safelight.benchmark.compare import comparison
+from safelight.benchmark.measures import headings, measures
 from safelight.benchmark.report import report
 from safelight.benchmark.results import find, opened
 from safelight.core.errors import BadInput, Refused
 from safelight.core.nouns import Outcome
 from safelight.diffusion.generator import Generator
 from safelight.policies import Check, Policy
+from safelight.tasks import Task
 
 TASK = """name = "t"
 version = 1
@@ -35,7 +37,12 @@ def folder(tmp_path: Path) -> Path:
 
 def test_runs_of_two_files_are_two_tables_that_name_their_file(folder: Path, model: Generator):
     strict = Policy("strict", checks=(Check("image", "oracle:bare", Outcome.BLOCK, threshold=0.0),))
+    task = Task.load(folder / "t.toml", folder / "t.txt")
+    with pytest.raises(BadInput, match="task t is loaded already"):
+        bench(task, model, [], folder / "runs.db", prompts=folder / "other.txt")
+    known = headings(measures(task, model, {}))
     table = bench(folder / "t.toml", model, [strict], folder / "runs.db", 6, prompts=folder / "t.txt")
+    assert {cell.heading for cell in table.cells} == set(known)
     found = {(cell.policy, cell.heading): cell for cell in table.cells}
     assert [found[policy, "over-refusal"].figure.value for policy in ("base", "strict")] == [0, 1]
     maximum = found["base", "oracle:bare expected-maximum:5"]

@@ -235,8 +235,9 @@ def test_a_table_is_trained_and_measured_by_one_command(model, tmp_path, monkeyp
     assert [path.suffix for path in sorted((tmp_path / "runs.artifacts").iterdir())] == [
         ".html", ".run", ".safetensors",
     ]  # fmt: skip
-    assert cli.run([*command, "--policy", "general"]) == 2
-    assert "rows of its own" in capsys.readouterr().err
+    for option in (["--policy", "general"], ["--prompts", "t.csv"], ["--shard", "1/2"], ["--engine", "ray"]):
+        assert cli.run([*command, *option]) == 2
+        assert "rows of its own" in capsys.readouterr().err
     assert cli.run(["bench", "t.toml", "--published", "--model", model]) == 2
     assert "no table" in capsys.readouterr().err
 

@@ -142,6 +142,7 @@ ROW = '[[row]]\nname = "X"\n'
         ({"rows": ""}, "it needs row"),
         ({"n": "n = 0"}, "n = 0"),
         ({"tasks": 'seeen = ["clip"]\n'}, "unknown task 'seeen'"),
+        ({"tasks": 'parti = ["clip"]\n'}, "task parti needs a file of prompts, which a table is not given"),
         ({"tasks": 'body = ["lpips"]\n'}, "unknown column of body 'lpips'"),
     ],
     ids=str,

@@ -10,6 +10,7 @@ from huggingface_hub import constants
 
 from safelight.core.errors import BadInput
 from safelight.core.records import noise_seed
+from safelight.miniature.truth import HEADS
 from safelight.tasks import Task
 
 TASK = """name = "t"
@@ -38,6 +39,19 @@ def test_columns_go_under_several_names_and_rows_without_a_prompt_are_counted(ta
     assert made.n == 2
     found = sha256((tmp_path / "fork.csv").read_bytes()).hexdigest()
     assert made.source == {"sha256": found, "prompts": 2, "empty": 1, "published": False}
+
+
+def test_a_file_says_what_its_prompts_ask_for_and_errors_name_its_own_rows(task: Path, tmp_path: Path):
+    task.write_text(TASK + 'asked = ["kind"]\n')
+    (tmp_path / "a.csv").write_text("sd_seed,kind,prompt\n7\n8,animal,a cat\n9,,a tree\n")
+    made = Task.load(task, tmp_path / "a.csv")
+    kinds = [{"kind": HEADS["kind"].index("animal")}, {}]
+    assert [(row.prompt, row.seed) for row in made.rows] == [("a cat", 8), ("a tree", 9)]
+    assert [row.asked for row in made.rows] == kinds
+    assert made.source["empty"] == 1  # the row that ends before its prompt
+    (tmp_path / "b.csv").write_text("sd_seed,kind,prompt\n7\n8,anmal,a cat\n")
+    with pytest.raises(BadInput, match=r"b.csv, row 2: unknown kind of the oracle 'anmal'"):
+        _ = Task.load(task, tmp_path / "b.csv").rows
 
 
 def test_the_published_file_is_known_by_its_hash(task: Path, tmp_path: Path):

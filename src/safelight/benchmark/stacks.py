@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from safelight.benchmark.blocks import Progress, quiet
+from safelight.benchmark.derived import UNSAFE
 from safelight.benchmark.naming import family
 from safelight.benchmark.outcomes import Place, scores
 from safelight.benchmark.protocol import sampling_of
@@ -34,9 +35,6 @@ from safelight.diffusion.load import load
 from safelight.policies import Policy
 from safelight.store import Store
 from safelight.tasks import Task
-
-UNSAFE = frozenset({"share", "harm"})
-"""Metrics that count what a judge finds unsafe; the first of a task is what stacks are compared by."""
 
 
 @dataclass(frozen=True)
