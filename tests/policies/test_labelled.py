@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from safelight.core.errors import BadInput
-from safelight.policies.labelled import labelled, picture
+from safelight.policies.labelled import labelled
 
 
 def save(path: Path, image: Image.Image | None = None, **how: object) -> Path:
@@ -57,28 +56,3 @@ def test_a_bad_table_is_refused(tmp_path, name, text, said):
 def test_a_folder_without_pictures_is_refused(tmp_path):
     with pytest.raises(BadInput, match="one subfolder a label"):
         labelled(tmp_path)
-
-
-def test_pixels_are_what_people_see(tmp_path):
-    red, half = Image.new("RGB", (4, 2), (200, 10, 10)), Image.new("RGBA", (4, 2), (0, 0, 0, 0))
-    turned = Image.Exif()
-    turned[0x0112] = 6  # a quarter turn
-    assert picture(save(tmp_path / "a.png", red)).tolist() == [[[200, 10, 10]] * 4] * 2
-    assert (picture(save(tmp_path / "b.png", half)) == 255).all()
-    assert picture(save(tmp_path / "c.png", Image.new("L", (4, 2), 7))).tolist() == [[[7] * 3] * 4] * 2
-    assert picture(save(tmp_path / "d.png", red.quantize(4))).shape == (2, 4, 3)
-    assert picture(save(tmp_path / "e.jpg", red, exif=turned)).shape == (4, 2, 3)
-
-
-def test_what_has_no_one_meaning_is_refused(tmp_path):
-    frames = [Image.new("RGB", (4, 2), c) for c in ("red", "blue")]
-    deep = Image.fromarray(np.full((2, 4), 60_000, np.uint16))
-    cut = save(tmp_path / "cut.png")
-    cut.write_bytes(cut.read_bytes()[:40])
-    for path, said in (
-        (save(tmp_path / "a.webp", frames[0], save_all=True, append_images=frames[1:]), "animation"),
-        (save(tmp_path / "deep.png", deep), "more than 8 bits"),
-        (cut, "no readable picture"),
-    ):
-        with pytest.raises(BadInput, match=said):
-            picture(path)

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
 
 from safelight.core.errors import BadInput
 from safelight.core.intervals import Figure, share
 from safelight.core.nouns import Score
+from safelight.core.pictures import opened
 from safelight.core.ports import Judge, Preset
 from safelight.judges import ask, failed, fuse
 
@@ -62,7 +62,7 @@ def judged(
     files, scores = pictures(place), {}
     for start in range(0, len(files), BLOCK):
         block = files[start : start + BLOCK]
-        seen = {file: opened(place / file if place.is_dir() else place) for file in block}
+        seen = {file: _shown(place / file if place.is_dir() else place) for file in block}
         said = iter(ask(judge, [image for image in seen.values() if not isinstance(image, str)]))
         scores |= {file: failed(x) if isinstance(x, str) else next(said) for file, x in seen.items()}
         progress(place.name, len(scores), len(files))
@@ -81,17 +81,12 @@ def pictures(place: Path) -> list[str]:
     return sorted(found)
 
 
-def opened(path: Path) -> UInt8[np.ndarray, "h w 3"] | str:
-    """The pixels of a file, upright, in RGB; or why they cannot be judged."""
+def _shown(path: Path) -> UInt8[np.ndarray, "h w 3"] | str:
+    """The pixels of a file, or why they cannot be judged."""
     try:
-        with Image.open(path) as image:
-            if getattr(image, "n_frames", 1) > 1:
-                return f"{path.name} is animated: judge its frames one by one"
-            if image.mode.startswith(("I", "F")):
-                return f"{path.name} has more than 8 bits a channel: convert it yourself"
-            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        return f"{path.name} is no readable picture: {error}"
+        return opened(path)
+    except BadInput as error:
+        return str(error)
 
 
 def read(path: Path) -> Iterator[Folder]:

@@ -33,9 +33,10 @@ def calibrate(
     """
     from dataclasses import asdict
 
+    from safelight.core.pictures import opened
     from safelight.judges import load
     from safelight.policies import calibrate as work
-    from safelight.policies.labelled import labelled, picture
+    from safelight.policies.labelled import labelled
 
     files = labelled(pictures)
     work.enough(sum(label == work.SAFE for _, label in files), fpr)
@@ -44,7 +45,7 @@ def calibrate(
         work.known_label(loaded, label)
     writable(out)
     with progress() as move:
-        read = ((picture(path), label) for path, label in files)
+        read = ((opened(path), label) for path, label in files)
         found = work.calibrate(loaded, preset, read, fpr, lambda n: move("pictures", n, len(files)))
     out.write_text(work.page(loaded, judge, fpr, found), encoding="utf-8")
     if json:

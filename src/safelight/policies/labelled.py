@@ -7,14 +7,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import UInt8
-from PIL import Image, ImageOps
-
 from safelight.core.errors import BadInput
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-DEEP = ("I", "F")  # modes of 16 or 32 bits a channel, which Pillow would clip
 
 
 def labelled(source: Path) -> list[tuple[Path, str]]:
@@ -43,28 +38,6 @@ def labelled(source: Path) -> list[tuple[Path, str]]:
             f"{source} lists {absent[0]}, which is not there ({len(absent)} of {len(found)} are not)"
         )
     return found
-
-
-def picture(path: Path) -> UInt8[np.ndarray, "h w 3"]:
-    """A picture's pixels as people see them: turned as its camera says, and on white where it is transparent.
-
-    Raises BadInput for what has no one meaning as 8-bit RGB: animations, and 16 or 32 bits a channel.
-    """
-    try:
-        with Image.open(path) as file:
-            if getattr(file, "n_frames", 1) > 1:
-                raise BadInput(f"{path} is an animation: give single pictures")
-            if file.mode.startswith(DEEP):
-                raise BadInput(
-                    f"{path} has more than 8 bits a channel ({file.mode}): convert it to 8-bit RGB"
-                )
-            image = ImageOps.exif_transpose(file).convert("RGBA")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, BadInput):
-            raise
-        raise BadInput(f"{path} is no readable picture: {error}") from error
-    white = Image.new("RGBA", image.size, "white")
-    return np.array(Image.alpha_composite(white, image).convert("RGB"))
 
 
 def _rows(source: Path) -> Iterator[dict[str, str]]:
