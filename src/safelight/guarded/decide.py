@@ -128,7 +128,9 @@ def _after_methods(
         why = "no picture of 8-bit RGB pixels came out"
     if not sound(image):
         return None, [*decisions, broken("image", "generate", maker, why)]
-    return np.array(image), decisions  # of our own: a method that keeps its array cannot change what is judged
+    return np.array(
+        image
+    ), decisions  # of our own: a method that keeps its array cannot change what is judged
 
 
 def _hooked(image: Any, prompt: Prompt, bound: Bound, ctx: Any) -> tuple[Any, list[Decision]]:

@@ -59,7 +59,7 @@ class Record:
         except Exception as error:  # whatever it was: nothing of this block is on record
             blocked = [_unrecorded(picture, error) for picture in pictures]
             with suppress(Exception):  # perhaps it was one of the rows, or the folder of pictures alone
-                samples = [replace(self._sample(p, None, block), status="failed") for p in blocked]
+                samples = [self._sample(picture, None, block) for picture in blocked]
                 self._write(samples, [picture.decisions[-1] for picture in blocked])
             return blocked
         return list(pictures)
