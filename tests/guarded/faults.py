@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import wraps
 from threading import Event
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from safelight.core.method import Method
 from safelight.core.nouns import Cond, Decision, Outcome, Score
@@ -56,7 +56,7 @@ class World:
     second: Judge = field(default_factory=lambda: Judge("second", "image"))
     seconds: float = 60.0
     unsure: tuple[float, float] | None = None
-    method: Method = field(default_factory=Method)
+    methods: tuple[Method, ...] = ()
     writable: bool = True
     """Whether the store can hold the rows."""
     change: Callable[[Bound], Bound] = lambda bound: bound
@@ -69,15 +69,14 @@ class World:
     def policy(self) -> Policy:
         """Its `bind` puts the method in: one of a test's own has no name in the registry."""
         self.patch.setattr(Policy, "bind", self._bind(Policy.bind))
-        escalate = "second" if self.unsure else ""
-        checks = (
-            Check("prompt", "reader", Outcome.BLOCK, seconds=self.seconds),
-            Check("image", "looker", Outcome.BLOCK, unsure=self.unsure, escalate=escalate, seconds=self.seconds),
-        )  # fmt: skip
+        reads = Check("prompt", "reader", Outcome.BLOCK, seconds=self.seconds)
+        looks = replace(reads, stage="image", judge="looker")
+        tiers = replace(looks, unsure=self.unsure, escalate="second") if self.unsure else looks
+        checks = (reads, tiers)
         return Policy("faults", checks=checks)
 
     def _bind(self, bind):
-        return lambda *args, **kwargs: self.change(replace(bind(*args, **kwargs), methods=(self.method,)))
+        return lambda *args, **kwargs: self.change(replace(bind(*args, **kwargs), methods=self.methods))
 
 
 Fault = Callable[[World], None]
@@ -102,7 +101,7 @@ def plugin(**hooks: Any) -> Fault:
     """A method with these hooks."""
 
     def fault(world: World) -> None:
-        world.method = type("Plugin", (Method,), {"name": "plugin", **hooks})()
+        world.methods = (type("Plugin", (Method,), {"name": "plugin", **hooks})(),)
 
     return fault
 
@@ -233,7 +232,7 @@ ANSWERS: dict[str, Answer] = {
     "bare numbers": lambda items: [0.0 for _ in items],
     "texts": lambda items: [Score({"unsafe": "0"}) for _ in items],  # pyright: ignore[reportArgumentType]
     "a score without values": lambda items: [Score(None) for _ in items],
-    "failed, with a guess": lambda items: [Score({"unsafe": 0.0}, "failed", "half is missing") for _ in items],
+    "failed, with a guess": lambda items: [Score({"unsafe": 0.0}, "failed", "half of it") for _ in items],
     "skipped": lambda items: [Score(None, "skipped", "too busy") for _ in items],
 }  # fmt: skip
 
@@ -336,8 +335,8 @@ def _net(part: str, change: Callable[..., Any]) -> Fault:
 
 
 def _weights_of_nan(world: World) -> None:
-    layer = world.pipe.unet.conv_out
-    world.patch.setattr(layer, "bias", nn.Parameter(torch.full_like(layer.bias, NAN)))
+    bias = world.pipe.unet.conv_out.bias
+    world.patch.setattr(bias, "data", torch.full_like(bias, NAN))
 
 
 MODELS: dict[str, Fault] = {
@@ -372,7 +371,7 @@ def _fewer(world: World) -> None:
 
 def _without_network(world: World) -> None:
     made = type("Out", (), {"images": np.zeros((2, 16, 16, 3), np.float32)})()
-    world.patch.setattr(type(world.pipe), "__call__", gives(made))
+    world.patch.setattr(type(world.pipe), "__call__", wraps(type(world.pipe).__call__)(gives(made)))
 
 
 def _unhooked(world: World) -> None:

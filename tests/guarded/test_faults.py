@@ -53,13 +53,12 @@ def nothing_leaves(door: Callable[[World], Result], world: World) -> None:
     """Asserts that no picture comes out or is kept, and that each has a row that withholds it."""
     try:
         pictures = door(world).pictures
-    except Exception as error:
-        assert not isinstance(error, AssertionError)  # a fault may end the request
+    except Exception:  # a fault may end the request
         pictures = []
     assert [picture.sample for picture in pictures if picture.image is not None] == []
-    assert list(world.store.images.folder.rglob("*.png")) == []
     if not world.writable:
         return
+    assert list(world.store.images.folder.rglob("*.png")) == []
     [run] = world.store.runs()
     samples = world.store.samples(run.id)
     assert len(samples) == N
@@ -145,7 +144,7 @@ def test_a_method_that_keeps_its_array_cannot_change_it_after_the_checks(world):
             image[:] = 0
         return fine(items)
 
-    world.method, world.looker.answer = Keeps(), later
+    world.methods, world.looker.answer = (Keeps(),), later
     assert all(np.asarray(picture.image).any() for picture in by_generate(world).pictures)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from safelight.core.hard_stop import hard_stop
 from safelight.core.method import Method
 from safelight.core.nouns import Decision, Outcome, Prompt
+from safelight.core.records import canonical
 from safelight.guarded.judging import NOBODY, judged
 from safelight.policies import Bound
 
@@ -128,9 +129,8 @@ def _after_methods(
         why = "no picture of 8-bit RGB pixels came out"
     if not sound(image):
         return None, [*decisions, broken("image", "generate", maker, why)]
-    return np.array(
-        image
-    ), decisions  # of our own: a method that keeps its array cannot change what is judged
+    own = np.array(image)  # a method that keeps its array cannot change this one behind the checks
+    return own, decisions
 
 
 def _hooked(image: Any, prompt: Prompt, bound: Bound, ctx: Any) -> tuple[Any, list[Decision]]:
@@ -152,10 +152,11 @@ def _rewritten(method: Method, prompt: Prompt) -> tuple[Prompt, list[Decision]]:
 
 
 def _decisions(said: Any) -> list[Decision]:
-    """As given, if all are decisions with an outcome."""
+    """As given, if all are decisions with an outcome, and with nothing in them that cannot be on record."""
     for decision in said:
         if not isinstance(decision, Decision) or decision.outcome not in list(Outcome):
             raise TypeError(f"a {type(decision).__name__} is no decision, or has no known outcome")
+        canonical(decision)
     return list(said)
 
 

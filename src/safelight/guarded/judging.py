@@ -50,9 +50,8 @@ def _asked(bound: BoundCheck, items: Sequence[Any]) -> list[Decision]:
         if judge.content_hash != bound.content_hash:
             raise ValueError("its content hash is another one than when the policy was bound")
         own = [item.copy() if isinstance(item, np.ndarray) else item for item in items]  # it may write on it
-        verdicts = [
-            _verdict(bound, score, failed) for score in within(check.seconds, lambda: ask(judge, own))
-        ]
+        scores = within(check.seconds, lambda: ask(judge, own))
+        verdicts = [_verdict(bound, score, failed) for score in scores]
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit as well: a judge does not end the run

@@ -43,7 +43,7 @@ class Check:
     """[lo, hi): a value in it goes to `escalate`, or to review where there is none; one from hi on gets the
     action. Replaces the threshold."""
     escalate: str = ""
-    """NAME or NAME:PRESET of a second, slower judge that decides, by its preset, where the first is unsure."""
+    """NAME or NAME:PRESET of a second, slower judge whose preset decides where the first is unsure."""
     seconds: float = 60.0
     """How long a judge may take for the pictures of a block, or the readings of a prompt; later it failed."""
 
