@@ -14,7 +14,7 @@ import pytest
 from safelight.core.errors import SafelightError
 from safelight.core.method import Method
 from safelight.core.nouns import WITHHELD, Score
-from safelight.diffusion import tiny
+from safelight.diffusion.generator import Generator
 from safelight.diffusion.load import load
 from safelight.guarded import Result, generate, guard
 from safelight.guarded.timed import within
@@ -25,28 +25,22 @@ N = 2
 FAST = {"num_inference_steps": 2, "guidance_scale": 5.0}
 
 
-def by_generate(world: World) -> Result:
+def model_of(world: World) -> Generator:
     model = load(world.pipe)
     model.sampling = replace(model.sampling, steps=2, guidance=5.0, block=N)
-    return generate("a cat", model, world.policy(), n=N, judges=world.judges, store=world.store)
+    return model
 
 
-def by_guard(world: World) -> Result:
+def by_generate(world: World, prompt: str = "a cat") -> Result:
+    return generate(prompt, model_of(world), world.policy(), n=N, judges=world.judges, store=world.store)
+
+
+def by_guard(world: World, prompt: str = "a cat") -> Result:
     with guard(world.pipe, world.policy(), judges=world.judges, store=world.store) as guarded:
-        return guarded("a cat", num_images_per_prompt=N, **FAST)
+        return guarded(prompt, num_images_per_prompt=N, **FAST)
 
 
 DOORS: dict[str, Callable[[World], Result]] = {"generate": by_generate, "guard": by_guard}
-
-
-@pytest.fixture(scope="session")
-def pipe():
-    return tiny.sd()
-
-
-@pytest.fixture
-def world(pipe, store, monkeypatch):
-    return World(pipe, store, monkeypatch)
 
 
 def nothing_leaves(door: Callable[[World], Result], world: World) -> None:
@@ -59,7 +53,9 @@ def nothing_leaves(door: Callable[[World], Result], world: World) -> None:
     if not world.writable:
         return
     assert list(world.store.images.folder.rglob("*.png")) == []
-    [run] = world.store.runs()
+    runs = world.store.runs()
+    assert len(runs) == 1
+    [run] = runs
     samples = world.store.samples(run.id)
     assert len(samples) == N
     assert {sample.image_hash for sample in samples} == {None}
@@ -106,8 +102,8 @@ def test_ctrl_c_stays_one_and_nothing_leaves(world, door, where):
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x00" * 64, None], ids=["empty", "zeros", "missing"])
-def test_a_model_that_is_damaged_is_never_sampled(tmp_path, store, pipe, damage):
-    pipe.save_pretrained(tmp_path / "model")
+def test_a_model_that_is_damaged_is_never_sampled(tmp_path, store, world, damage):
+    world.pipe.save_pretrained(tmp_path / "model")
     weights = tmp_path / "model" / "unet" / "diffusion_pytorch_model.safetensors"
     weights.unlink() if damage is None else weights.write_bytes(damage)
     with pytest.raises((SafelightError, OSError)):

@@ -17,6 +17,8 @@ COMMANDS = {
     "report": "Write one page of all finished runs: tables, plots, pictures, protocol, commands.",
     "train": "Take a concept out of a model: one small file, a record of every step, and a page.",
     "export": "Write an artifact as a folder that plain diffusers loads: the whole model, or a LoRA.",
+    "check": "Say what a policy decides on a prompt or a picture, without drawing.",
+    "policy": "Say what a policy does, in plain words: explain.",
     "methods": "List the methods: paper, hooks, what they need, presets.",
     "models": "List the models that can be named, and how to name your own.",
     "tasks": "List the benchmark tasks, and the tables that several of them make up.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from math import isfinite
 from typing import Any, Literal
 
@@ -50,6 +50,11 @@ class Check:
     def __post_init__(self):
         if found := problems(asdict(self)):
             raise Refused(found)
+
+    @property
+    def second(self) -> Check:
+        """The check that `escalate` makes of this one: the same, by the other judge and its preset."""
+        return replace(self, judge=self.escalate, category="", threshold=None, unsure=None, escalate="")
 
     @classmethod
     def of(cls, table: Mapping[str, Any]) -> Check:

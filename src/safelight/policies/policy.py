@@ -159,14 +159,13 @@ def _where(k: int, check: Check) -> str:
 
 def _bind(check: Check, model: Model, own: Mapping[str, Judge]) -> BoundCheck:
     judge, preset = registered.find(check.judge, model, own, READS[check.stage])
-    second = replace(check, judge=check.escalate, category="", unsure=None, escalate="")
     return BoundCheck(
-        check, judge, _narrowed(check, judge, preset), judge.content_hash,
-        _bind(second, model, own) if check.escalate else None,
+        check, judge, narrowed(check, judge, preset), judge.content_hash,
+        _bind(check.second, model, own) if check.escalate else None,
     )  # fmt: skip
 
 
-def _narrowed(check: Check, judge: Judge, preset: Preset) -> Preset:
+def narrowed(check: Check, judge: Judge, preset: Preset) -> Preset:
     """The judge's preset with what the check itself says of label and threshold."""
     if check.category:
         if check.category not in judge.labels:
