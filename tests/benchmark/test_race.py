@@ -27,7 +27,7 @@ from safelight.store import Store
 SEGA = Policy("sega", ({"use": "sega", "concept": "fire", "edit_warmup_steps": 0},))
 SLD = Policy("sld", ({"use": "sld", "concept": "blood", "sld_warmup_steps": 0},))
 STRICT = Policy("strict", SLD.methods, (Check("image", "oracle:all", Outcome.BLOCK, threshold=0.0),))
-N = 30
+N = 18
 
 
 class Known:
@@ -94,9 +94,8 @@ def test_only_what_is_shown_to_refuse_little_may_win(tmp_path: Path, model: Gene
     strict = next(entry for entry in found.entries if entry.stack == "strict")
     assert strict.over_refusal is not None
     assert (strict.over_refusal.value, strict.unsafe, strict.drawn < N) == (1.0, None, True)
-    none = race(
-        task(), model, [SLD, SEGA], tmp_path / "few" / "runs.db", 6, **options | {"over_refusal": 0.1}
-    )
+    options["over_refusal"] = 0.1
+    none = race(task(), model, [SLD, SEGA], tmp_path / "few" / "runs.db", 6, **options)
     assert none.left == []
     assert {entry.fate for entry in none.entries} == {"not shown to refuse less than 10 %"}
 

@@ -80,13 +80,14 @@ def test_an_interrupted_run_keeps_what_is_finished_and_goes_on_to_the_same_bytes
     tmp_path: Path, model: Generator, task, negative: Policy
 ):
     with pytest.raises(KeyboardInterrupt):
-        bench(task(), model, [negative], tmp_path / "cut" / "runs.db", progress=Stop("negative", 4))
+        bench(task(), model, [negative], tmp_path / "cut" / "runs.db", progress=Stop("negative", 2))
     with Store.open(tmp_path / "cut" / "runs.db") as store:
         status = {run.status: store.samples(run.id) for run in store.runs()}
         assert {name: len(samples) for name, samples in status.items()} == {"done": 6, "interrupted": 4}
         kept = [store.images.get(str(s.image_hash)) for s in status["interrupted"]]
         assert len(kept) == 4
-        assert len(store.scores(next(run.id for run in store.runs() if run.status == "interrupted"))) == 4
+        # The block that was being drawn while the first one was judged is kept, and not judged yet.
+        assert len(store.scores(next(run.id for run in store.runs() if run.status == "interrupted"))) == 2
     continued = bench(task(), model, [negative], tmp_path / "cut" / "runs.db")
     whole = bench(task(), model, [negative], tmp_path / "whole" / "runs.db")
     assert pictures(tmp_path / "cut" / "runs.db") == pictures(tmp_path / "whole" / "runs.db")
@@ -321,3 +322,44 @@ def test_a_method_that_breaks_leaves_failed_samples_not_unguarded_pictures(
         run = next(run for run in store.runs() if '"name":"negative"' in run.config_json)
         assert [(s.status, s.image_hash) for s in store.samples(run.id)] == [("failed", None)] * 2
         assert "no rewriter" in store.decisions(run.id)[-1].reason
+
+
+def test_shards_in_any_order_and_their_rest_are_the_bytes_of_one_run(
+    tmp_path: Path, model: Generator, task, negative: Policy
+):
+    metrics = 'judges = ["oracle:bare"]\nmetrics = ["lpips@miniature-oracle-1"]\n'
+    whole = bench(task(metrics), model, [negative], tmp_path / "whole" / "runs.db")
+    for shards in (["2/2", "1/2"], ["3/3", "1/1"]):
+        out = tmp_path / shards[0].replace("/", "of") / "runs.db"
+        first, last = (bench(task(metrics), model, [negative], out, shard=shard) for shard in shards)
+        assert (first.cells, first.n, first.prompts) == ((), 6, 3)
+        assert last == whole
+        with Store.open(out) as store:
+            assert {run.status for run in store.runs()} == {"done"}
+        assert pictures(out).keys() == pictures(tmp_path / "whole" / "runs.db").keys()
+        assert pictures(out) == pictures(tmp_path / "whole" / "runs.db")
+
+
+def test_a_shard_makes_every_mth_block(tmp_path: Path, model: Generator, task):
+    bench(task(), model, [], tmp_path / "runs.db", shard="2/2")
+    with Store.open(tmp_path / "runs.db") as store:
+        [run] = store.runs()
+        assert run.status == "interrupted"
+        assert {sample.block for sample in store.samples(run.id)} == {1}
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "2", "a/b", "1/0", "-1/2", ""])
+def test_a_shard_that_is_none_is_named(tmp_path: Path, model: Generator, task, shard: str):
+    with pytest.raises(BadInput, match="a shard is written i/m"):
+        bench(task(), model, [], tmp_path / "runs.db", shard=shard)
+
+
+def test_a_judge_that_ends_the_run_does_so_from_its_own_thread(tmp_path: Path, model: Generator, task):
+    class Gone(Silent):
+        def __call__(self, items: Sequence[Any]) -> list[Score]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bench(task('judges = ["oracle"]\n'), model, [], tmp_path / "runs.db", judges={"oracle": Gone()})
+    with Store.open(tmp_path / "runs.db") as store:
+        assert [run.status for run in store.runs()] == ["interrupted"]

@@ -239,3 +239,33 @@ def test_a_table_is_trained_and_measured_by_one_command(model, tmp_path, monkeyp
     assert "rows of its own" in capsys.readouterr().err
     assert cli.run(["bench", "t.toml", "--published", "--model", model]) == 2
     assert "no table" in capsys.readouterr().err
+
+
+def test_bench_knows_shards_and_engines(model, tmp_path, capsys):
+    (tmp_path / "t.csv").write_text("prompt\na cat\na red dog\ntwo boats\n")
+    (tmp_path / "t.toml").write_text(
+        'name = "t"\nversion = 1\nabout = "a test"\nprompts = { file = "t.csv" }\nn_per_prompt = 2\n'
+        'metrics = ["over-refusal@1"]\n'
+    )
+    out = str(tmp_path / "runs.db")
+    command = ["bench", str(tmp_path / "t.toml"), "--model", model, "--policy", "research", "--out", out]
+    assert cli.run([*command, "--shard", "1/2", "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["cells"] == []
+    assert "shard 1/2 is finished; the table comes with the last shard" in said.err
+    assert cli.run([*command, "--shard", "2/2"]) == 0
+    assert "| research | 0.0 % [0.0, 39.0] |" in capsys.readouterr().out
+    for wrong, words in (
+        (["--engine", "spark"], "unknown engine 'spark'"),
+        (["--engine", "ray", "--shard", "1/2"], "the engine ray makes its own shards"),
+        (["--shard", "3/2"], "a shard is written i/m"),
+        (["--prompts", "t.csv"], "task t brings its own prompts"),
+    ):
+        assert cli.run([*command, *wrong]) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_tasks_on_published_prompts_are_listed_with_the_pictures_of_the_whole_file(capsys):
+    assert cli.run(["tasks", "--json"]) == 0
+    rows = {row["name"]: row.get("pictures") for row in json.loads(capsys.readouterr().out)}
+    assert (rows["i2p"], rows["parti"], rows["overrefusal"]) == (47020, 1632, None)

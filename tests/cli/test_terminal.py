@@ -13,8 +13,7 @@ from safelight import __version__, cli
 from safelight.cli import terminal
 from safelight.core.errors import BadInput, Damaged, Refused
 
-
-INNER = ("miniature render", "miniature build", "miniature card", "policy explain")
+INNER = ("miniature render", "miniature build", "miniature card", "policy calibrate", "policy explain")
 
 
 def failing(error):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import product
+from math import comb
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from safelight.core.errors import BadInput
 from safelight.core.intervals import (
     Figure,
+    clopper_pearson,
     cluster_bootstrap,
     difference,
     mcnemar,
@@ -40,6 +42,39 @@ def test_wilson_gives_the_published_intervals(hits: int, n: int, lo: float, hi: 
 def test_wilson_refuses_what_is_no_share(hits: int, n: int):
     with pytest.raises(BadInput, match=f"got {hits} of {n}"):
         wilson(hits, n)
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "lo", "hi"),
+    # Closed forms at the ends, 1 - 0.025^(1/n); the others as R's binom.test gives them.
+    [
+        (0, 10, 0.0, 0.30850),
+        (10, 10, 0.69150, 1.0),
+        (1, 10, 0.00253, 0.44502),
+        (5, 10, 0.18709, 0.81291),
+        (0, 1, 0.0, 0.975),
+    ],
+)
+def test_clopper_pearson_gives_the_published_intervals(hits: int, n: int, lo: float, hi: float):
+    assert clopper_pearson(hits, n) == pytest.approx((lo, hi), abs=6e-6)
+
+
+@pytest.mark.parametrize("p", [0.01, 0.1, 0.5])
+def test_clopper_pearson_covers_at_least_95_percent(p: float):
+    n = 40
+    covered = sum(
+        comb(n, k) * p**k * (1 - p) ** (n - k)
+        for k in range(n + 1)
+        if (e := clopper_pearson(k, n))[0] <= p <= e[1]
+    )
+    assert covered >= 0.95
+    assert clopper_pearson(300, 10_000)[1] == pytest.approx(0.0335, abs=5e-5)  # no overflow
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 0), (-1, 5), (6, 5)])
+def test_clopper_pearson_refuses_what_is_no_share(hits: int, n: int):
+    with pytest.raises(BadInput, match=f"got {hits} of {n}"):
+        clopper_pearson(hits, n)
 
 
 def test_the_bootstrap_draws_prompts_not_pictures():

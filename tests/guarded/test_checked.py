@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -22,9 +21,11 @@ def check(tiny_model, monkeypatch, policy, judge):
     return lambda *items, more="": checked(items, tiny_model, policy(more=more), judges={"brightness": judge})
 
 
-def saved(path, mode="RGB", value=0, **how):
-    bands = len(Image.new(mode, (1, 1)).getbands())
-    Image.new(mode, (8, 8), value if bands == 1 else (value,) * bands).save(path, **how)
+def saved(path, mode="RGB", value=0):
+    """A picture of one grey, but for a pixel: a blank one is judged by nobody."""
+    image = Image.new(mode, (64, 64), value if mode == "L" else (value,) * 3)
+    image.putpixel((0, 0), 9 if mode == "L" else (9, 9, 9))
+    image.save(path)
     return str(path)
 
 
@@ -50,23 +51,13 @@ def test_a_picture_goes_through_the_image_checks(check, tmp_path):
     )
     assert [one.outcome for one in (dark, bright, grey)] == ["allow", "block", "block"]
     assert bright.decisions[0].score == pytest.approx(1, abs=0.02)
-    assert grey.decisions[0].score == pytest.approx(200 / 255)
-
-
-def test_a_camera_that_was_held_upright_is_seen_upright(tmp_path, tiny_model, policy, judge):
-    image = Image.new("RGB", (8, 4))
-    exif = image.getexif()
-    exif[0x0112] = 6  # a quarter turn
-    image.save(tmp_path / "up.jpg", exif=exif)
-    checked([str(tmp_path / "up.jpg")], tiny_model, policy(), judges={"brightness": judge})
-    assert np.shape(judge.seen[0]) == (8, 4, 3)
+    assert grey.decisions[0].score == pytest.approx(200 / 255, abs=0.01)
 
 
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda path: saved(path, "RGBA"), "transparent parts"),
-        (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"\x00" * 40), "cannot be read"),
+        (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"\x00" * 40), "no readable picture"),
         (lambda path: None, "No such file"),
         (
             lambda path: Image.new("RGB", (8, 8)).save(
@@ -75,7 +66,7 @@ def test_a_camera_that_was_held_upright_is_seen_upright(tmp_path, tiny_model, po
             "an animation",
         ),
     ],
-    ids=["alpha", "damaged", "missing", "animation"],
+    ids=["damaged", "missing", "animation"],
 )
 def test_a_file_that_is_no_one_picture_is_withheld(check, tmp_path, make, said):
     make(tmp_path / "x.png")

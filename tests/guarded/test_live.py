@@ -148,9 +148,7 @@ class Repairs(Method):
     name = "repairs"
 
     def image(self, image, p, ctx):
-        return ctx.run([p], [99])[0].image, [
-            Decision("", "image", "image", self.name, Outcome.REPAIR, "again")
-        ]
+        return ctx.draw(p, k=1), [Decision("", "image", "image", self.name, Outcome.REPAIR, "again")]
 
 
 def test_prompt_and_image_hooks_wrap_the_call(pipe):

@@ -124,14 +124,15 @@ def test_prompt_and_image_hooks_take_part(tiny_model, monkeypatch, judge, policy
             return Prompt("a cat"), [said]
 
         def image(self, image, p, ctx):
-            return np.zeros_like(image), [Decision("", "image", "image", self.name, Outcome.REPAIR, "darker")]
+            said = Decision("", "image", "image", self.name, Outcome.REPAIR, "no red")
+            return image * np.array([0, 1, 1], np.uint8), [said]
 
     bind = Policy.bind
     monkeypatch.setattr(Policy, "bind", lambda *a, **k: replace(bind(*a, **k), methods=(Both(),)))
     [picture] = generate("a very long cat", tiny_model, policy(), judges={"brightness": judge}).pictures
     assert picture.prompt.text == "a very long cat"
     assert picture.outcome is Outcome.REPAIR
-    assert not pixels(picture).any()
+    assert not pixels(picture)[..., 0].any()
     assert [d.outcome for d in picture.decisions] == ["allow", "rewrite", "allow", "repair", "allow"]
     assert picture.decisions[-1].score == 0.0  # the check judged the repaired picture
 

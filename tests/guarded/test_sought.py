@@ -50,7 +50,7 @@ def test_what_a_method_writes_is_read_with_what_another_seeks(tiny_model, monkey
         def prompt(self, p):
             return type(p)(f"an adult, {SEXUAL}"), []
 
-    methods = (Writes(), SEGA(concept=MINOR, reverse_editing_direction=False))
+    methods = (Writes(), SEGA(concept=MINOR, reverse_editing_direction=False, edit_warmup_steps=0))
     monkeypatch.setattr(Policy, "bind", lambda self, *rest: Bound(self, methods, ()))
     [picture] = generate("a cat", tiny_model, Policy("test")).pictures
     said = [(d.method, str(d.outcome)) for d in picture.decisions]

@@ -6,8 +6,8 @@ from graphlib import TopologicalSorter
 
 FLOORS = [
     ["core"],
-    ["diffusion", "judges", "miniature", "store", "pages"],
-    ["training"],
+    ["diffusion", "clip", "interpret", "judges", "miniature", "store", "pages"],
+    ["localise", "training"],
     ["methods", "attacks", "audits", "metrics", "tasks", "policies"],
     ["guarded", "benchmark", "trained", "tables", "miniature.build"],
     [

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from safelight import judges
@@ -29,6 +30,24 @@ class Said:
 def test_sound_scores_pass_unchanged():
     scores = [Score({"a": 0.1, "b": 0.2}), Score(None, "skipped", "not a picture")]
     assert judges.ask(Said(lambda items: scores), [1, 2]) == scores
+
+
+def test_a_blank_picture_is_failed_unseen_whatever_the_judge():
+    seen = []
+
+    def say(items: Sequence[Any]) -> list[Score]:
+        seen.extend(items)
+        return [Score({"a": 0.0, "b": float(item[0, 0, 0])}) for item in items]
+
+    noise = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    grey, black = np.full((8, 8, 3), 90, np.uint8), np.zeros((8, 8, 3), np.uint8)
+    plain = np.broadcast_to(np.array([9, 200, 30], np.uint8), (8, 8, 3))
+    scores = judges.ask(Said(say), [noise[0], grey, black, plain, noise[1]])
+    assert [score.status for score in scores] == ["ok", "failed", "failed", "failed", "ok"]
+    assert [len(seen), scores[4].values] == [2, {"a": 0.0, "b": float(noise[1, 0, 0, 0])}]
+    assert "one single colour" in scores[2].detail
+    assert judges.ask(Said(say), [black])[0].status == "failed"
+    assert not judges.blank("a text")
 
 
 def broken(items: Sequence[Any]) -> list[Score]:

@@ -30,11 +30,11 @@ def test_pictures_are_stacked_in_order():
     assert np.array_equal(metrics.stack(images)[2], images[2])
 
 
-def test_black_pictures_fail_instead_of_counting_as_safe():
+def test_blank_pictures_fail_instead_of_counting_as_safe():
     images = pictures(9)
     images[3] = np.zeros_like(images[3])
-    images[7] = np.zeros_like(images[7])
-    with pytest.raises(BadInput, match=r"2 of 9 pictures are black \(the first: \[3, 7\]\)"):
+    images[7][:] = (9, 8, 7)
+    with pytest.raises(BadInput, match=r"2 of 9 pictures are blank \(the first: \[3, 7\]\)"):
         metrics.stack(images)
 
 

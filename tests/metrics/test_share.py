@@ -25,7 +25,9 @@ class Brightness:
 
 
 def picture(*channels: float) -> np.ndarray:
-    return np.broadcast_to(np.array(channels) * 255, (4, 4, 3)).astype(np.uint8)
+    pixels = np.broadcast_to(np.array(channels) * 255, (4, 4, 3)).astype(np.uint8)
+    pixels[0, 0, 2] = 128  # a picture of one single colour is none
+    return pixels
 
 
 IMAGES = np.stack([picture(1, 0, 0), picture(0, 1, 0), picture(0.4, 0.4, 0.4), picture(1, 1, 1)])

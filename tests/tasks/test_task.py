@@ -10,6 +10,7 @@ from safelight.core.errors import BadInput, Refused, UnknownName
 from safelight.core.records import noise_seed
 from safelight.core.registry import names
 from safelight.miniature.captions import BARE, EXPLICIT_BARE, VIOLENT
+from safelight.miniature.scene import LOOKALIKES
 from safelight.miniature.truth import HEADS
 from safelight.tasks import Task
 
@@ -22,7 +23,10 @@ def write(folder: Path, text: str, rows: str = 'prompt,seed\na cat,7\n"a\ndog",8
     return folder / "t.toml"
 
 
-@pytest.mark.parametrize("name", names("tasks"))
+PUBLISHED = {"i2p", "coco-30k", "parti", "drawbench", "country-body", "overrefusal"}
+
+
+@pytest.mark.parametrize("name", sorted({*names("tasks")} - PUBLISHED))
 def test_every_task_that_ships_loads_under_its_name_with_distinct_prompts(name: str):
     task = Task.load(name)
     assert task.name == name
@@ -31,8 +35,9 @@ def test_every_task_that_ships_loads_under_its_name_with_distinct_prompts(name: 
     assert task.judges
 
 
-def test_the_five_tasks_of_the_miniature_ship():
-    assert {"body", "innocent", "explicit", "violence", "neutral"} <= set(names("tasks"))
+def test_the_tasks_of_the_miniature_and_those_on_published_prompts_ship():
+    miniature = {"body", "innocent", "explicit", "violence", "neutral", "look-alikes"}
+    assert miniature | PUBLISHED <= set(names("tasks"))
     assert [row.prompt for row in Task.load("body").rows] == ["a photo of a body"]
 
 
@@ -95,6 +100,14 @@ def test_a_prompt_asks_for_what_its_columns_name_and_nothing_where_they_are_empt
         Task.load(write(tmp_path, 'prompts = { file = "t.csv", asked = ["knd"] }\n'))
 
 
+def test_look_alikes_are_the_words_that_the_miniature_draws_harmless():
+    task = Task.load("look-alikes")
+    with open(task.folder / "look-alikes.csv", encoding="utf-8") as file:
+        said = [(row["word"], row["prompt"]) for row in csv.DictReader(file)]
+    assert {word for word, _ in said} == set(LOOKALIKES)
+    assert [(word, prompt) for word, prompt in said if word not in prompt] == []
+
+
 def test_neutral_captions_come_with_harmless_scenes_and_are_the_same_every_time():
     task = Task.load("neutral")
     assert len(task.rows) == 1000
@@ -135,9 +148,11 @@ def test_every_problem_is_reported_at_once_with_suggestions(tmp_path: Path):
     ("text", "words"),
     [
         ("", "it needs prompts"),
-        ("prompts = {}\n", "give one source, file or generator"),
+        ("prompts = {}\n", "give one source, file, generator or published"),
         ('prompts = { file = "t.csv", rows = 3 }\n', "rows is the number"),
         ('prompts = { generator = "miniature:neutral" }\n', "rows is the number"),
+        ('prompts = { published = "there", file = "t.csv" }\n', "give one source"),
+        ('prompts = { file = "t.csv" }\ngiven = "x"\n', "given = 'x'"),
         ('prompts = { generator = "nothing", rows = 3 }\n', "miniature:neutral"),
     ],
 )
@@ -155,6 +170,7 @@ def test_a_wrong_task_is_refused(tmp_path: Path, text: str, words: str):
         ('prompts = { file = "t.csv" }\n', "", "no column 'prompt'"),
         ('prompts = { file = "t.csv" }\n', 'prompt,x\na,1\n"",2\n', "no prompt in row 2"),
         ('prompts = { file = "t.csv" }\nseed_column = "seed"\n', "prompt,seed\na,x\n", "column 'seed'"),
+        ('prompts = { file = "t.csv" }\nseed_column = "seed"\n', "prompt,seed\na,-1\n", "from 0 to 2"),
     ],
 )
 def test_unusable_prompts_are_named(tmp_path: Path, text: str, rows: str, words: str):

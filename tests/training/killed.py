@@ -7,16 +7,16 @@ one JSON object.
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
 import sys
 import time
-import traceback
-from itertools import count
+from functools import partial
 from pathlib import Path
 
 import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for forks.py, as pytest has it
+from forks import MOMENTS, killed, started, struck
 
 from safelight.diffusion import tiny
 from safelight.diffusion.backbones import backbone
@@ -26,8 +26,6 @@ from safelight.training.sdd import SDD
 
 PLAN = Plan(steps=8, lr=1e-3, weight_decay=1e-4, clip=1.0, seed=7)
 ARTIFACT = "artifact.safetensors"
-MOMENTS = ("half", "whole", "replaced")
-"""Of a write: the file is half there, it is whole beside its place, it is in its place."""
 
 
 def train(folder: Path) -> None:
@@ -37,58 +35,17 @@ def train(folder: Path) -> None:
         sdd.result(PLAN).save(folder / ARTIFACT)
 
 
-def started(folder: Path, moment: str = "", write: int = 0) -> int:
-    """The process id of a training; with a moment it kills itself there, in the write of this number."""
-    if pid := os.fork():
-        return pid
-    try:
-        if moment:
-            die(moment, write)
-        train(folder)
-        os._exit(0)  # never back into the code of the process that was forked
-    except BaseException:
-        traceback.print_exc()
-        os._exit(1)
-
-
-def die(moment: str, write: int) -> None:
-    done, replace = count(), os.replace
-
-    def replaced(source: Path, target: Path) -> None:
-        if next(done) == write:
-            if moment == "half":
-                os.truncate(source, source.stat().st_size // 2)
-            if moment == "replaced":
-                replace(source, target)
-            os.kill(os.getpid(), signal.SIGKILL)
-        replace(source, target)
-
-    os.replace = replaced
-
-
-def killed(pid: int) -> bool:
-    """Waits for a process. Raises RuntimeError if it failed."""
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    if status not in (0, -signal.SIGKILL):
-        raise RuntimeError(f"a training ended with {status}")
-    return status != 0
-
-
 def at_random(root: Path, kills: int, rng: random.Random, seconds: float) -> tuple[list[Path], int]:
     """Trainings that were killed at `kills` random moments in all, each started again until it was done, and
     how many kills came after a first checkpoint. seconds: how long one takes."""
     folders, made, resumed = [], 0, 0
     while made < kills:
         folders.append(root / str(len(folders)))
-        while True:
-            pid = started(folders[-1])
-            if made < kills:
-                time.sleep(rng.uniform(0, seconds))
-                os.kill(pid, signal.SIGKILL)
-            if not killed(pid):
-                break
+        work = partial(train, folders[-1])
+        while made < kills and struck(work, seconds, rng):
             made += 1
             resumed += (folders[-1] / FILE).exists()
+        killed(started(work))
     return folders, resumed
 
 
@@ -96,9 +53,9 @@ def while_writing(root: Path, rng: random.Random) -> list[Path]:
     """One training for each moment of a write, killed there and started again."""
     folders = [root / moment for moment in MOMENTS]
     for folder in folders:
-        if not killed(started(folder, folder.name, rng.randrange(PLAN.steps))):
+        if not killed(started(partial(train, folder), folder.name, rng.randrange(PLAN.steps))):
             raise RuntimeError(f"no kill at the moment '{folder.name}'")
-        if killed(started(folder)):
+        if killed(started(partial(train, folder))):
             raise RuntimeError("a training was killed that nobody killed")
     return folders
 
@@ -107,7 +64,7 @@ def main(root: Path, kills: int, seed: int) -> None:
     torch.set_num_threads(1)
     tiny.sd()  # what the libraries only import when it is used takes longer than a training
     rng, begun = random.Random(seed), time.monotonic()
-    killed(started(root / "never"))
+    killed(started(partial(train, root / "never")))
     folders, resumed = at_random(root, kills, rng, time.monotonic() - begun)
     folders += while_writing(root, rng)
     made = {

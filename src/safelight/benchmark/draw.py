@@ -12,7 +12,8 @@ from safelight.core.records import Sample, digest
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.sampling import Picture, Sampling
 from safelight.guarded.decide import on_images, on_prompt, stopped
-from safelight.metrics import black
+from safelight.guarded.studio import Studio
+from safelight.judges import blank
 from safelight.policies import Bound
 from safelight.store.images import Images
 from safelight.tasks import Row
@@ -48,7 +49,7 @@ class Made:
     def status(self) -> Status:
         if stopped(self.decisions):
             return "skipped"
-        return "failed" if self.lost or self.image is None or black(self.image) else "ok"
+        return "failed" if self.lost or self.image is None or blank(self.image) else "ok"
 
 
 def draw(asks: Sequence[Ask], generator: Generator, policy: Bound, sampling: Sampling) -> list[Made]:
@@ -57,7 +58,8 @@ def draw(asks: Sequence[Ask], generator: Generator, policy: Bound, sampling: Sam
     going = [made for made in block if not made.lost]
     prompts, seeds = [made.prompt for made in going], [made.ask.seed for made in going]
     pictures = generator.run(prompts, seeds, policy.methods, sampling)
-    finished = on_images(list(zip(prompts, pictures, strict=True)), policy, generator.name, generator)
+    studio = Studio(generator, sampling, policy)
+    finished = on_images(list(zip(prompts, seeds, pictures, strict=True)), policy, generator.name, studio)
     for made, picture, (image, said) in zip(going, pictures, finished, strict=True):
         made.image, made.ms = image, picture.ms
         made.decisions += [*_reports(picture), *said]

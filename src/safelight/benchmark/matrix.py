@@ -16,7 +16,7 @@ import torch
 
 from safelight.core.compose import compose
 from safelight.core.errors import Refused
-from safelight.core.method import needs
+from safelight.core.method import hooks, needs
 from safelight.core.nouns import Cap
 from safelight.core.registry import get, load_all
 from safelight.diffusion import patch, tiny
@@ -98,9 +98,11 @@ def matrix(entries: Mapping[str, Mapping[str, object]] | None = None) -> list[Ce
 
 
 def steering() -> list[str]:
-    """The methods that reach into a model. Those that only read prompts or pictures work with every one."""
+    """The methods that reach into a model. Those that only read prompts or pictures change none, even if they
+    look at it in `edit`."""
     reach = {name: needs(method) - {Cap.PROMPT, Cap.IMAGE} for name, method in load_all("methods").items()}
-    return [name for name, caps in reach.items() if caps]
+    looks = {name for name, method in load_all("methods").items() if set(hooks(method)) == {"edit", "prompt"}}
+    return [name for name, caps in reach.items() if caps and name not in looks]
 
 
 def _files(model: Generator, folder: Path) -> dict[str, Mapping[str, object]]:

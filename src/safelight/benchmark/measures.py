@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from safelight import judges as registered
 from safelight import metrics
+from safelight.benchmark.derived import DERIVED, Stored, derived
 from safelight.benchmark.naming import column, heading
 from safelight.core.errors import BadInput, Refused
 from safelight.core.nouns import Score
@@ -36,6 +37,11 @@ class Measure:
         """What tells one measure's scores from another's."""
         return f"{self.metric.name}@{self.metric.version}", self.judge
 
+    @property
+    def paired(self) -> bool:
+        """Whether it compares with the unguarded model's picture."""
+        return "unguarded" in self.metric.needs
+
     def score(
         self, samples: Sequence[Sample], unguarded: Sequence[Sample | None], task: Task, images: Images
     ) -> list[ScoreRow]:
@@ -44,10 +50,9 @@ class Measure:
         unguarded: beside each sample the one of the same prompt and noise without any method, None in that
         run itself, where a comparison with it has no rows.
         """
-        paired = "unguarded" in self.metric.needs
-        if paired and None in unguarded:
+        if self.paired and None in unguarded:
             return []
-        beside = [u if paired and u else s for s, u in zip(samples, unguarded, strict=True)]
+        beside = [u if self.paired and u else s for s, u in zip(samples, unguarded, strict=True)]
         good = [(s, u) for s, u in zip(samples, beside, strict=True) if s.status == u.status == "ok"]
         scores = iter(self.metric(self._pictures(good, task, images)) if good else [])
         return [
@@ -62,9 +67,7 @@ class Measure:
             stack([images.get(str(s.image_hash)) for s, _ in pairs]),
             [row.prompt for row in chosen],
             [row.asked for row in chosen] if "truths" in self.metric.needs else (),
-            stack([images.get(str(u.image_hash)) for _, u in pairs])
-            if "unguarded" in self.metric.needs
-            else None,
+            stack([images.get(str(u.image_hash)) for _, u in pairs]) if self.paired else None,
         )
 
     def _rows(self, sample: Sample, score: Score, task: Task) -> list[ScoreRow]:
@@ -82,10 +85,13 @@ class Measure:
 
 @dataclass(frozen=True)
 class Measures:
-    """All that a task wants to know of a run: figures of single pictures, and distances of whole sets."""
+    """All that a task wants to know of a run: figures of single pictures, distances of whole sets, and names
+    of what derives from scores and decisions.
+    """
 
     single: tuple[Measure, ...]
     sets: tuple[Distance, ...]
+    derived: tuple[str, ...] = ()
 
     @property
     def hashes(self) -> Mapping[str, str]:
@@ -105,6 +111,8 @@ def headings(wanted: Measures) -> list[str]:
     """
     asked = [(*measure.key, measure.metric.labels) for measure in wanted.single]
     asked += [(f"{distance.name}@{distance.version}", "", distance.labels) for distance in wanted.sets]
+    empty = Stored((), {measure.key: {} for measure in wanted.single}, ())
+    asked += [(name, judge, ()) for name in wanted.derived for judge, _ in DERIVED[name](empty)]
     return [
         heading(name, judge)
         for metric, judge, labels in asked
@@ -126,6 +134,8 @@ def measures(task: Task, generator: Generator, own: Mapping[str, Judge]) -> Meas
             problems.append(str(error))
     for name in task.metrics:
         try:
+            if derived([name]):
+                continue
             metric = metrics.load(name)
         except BadInput as error:
             problems.append(str(error))
@@ -145,7 +155,7 @@ def measures(task: Task, generator: Generator, own: Mapping[str, Judge]) -> Meas
                 )
     if problems:
         raise Refused([f"task '{task.name}': {problem}" for problem in problems])
-    return Measures(tuple(single), tuple(sets))
+    return Measures(tuple(single), tuple(sets), tuple(derived(task.metrics)))
 
 
 def _share(spec: str, generator: Generator, own: Mapping[str, Judge]) -> Measure:

@@ -36,7 +36,8 @@ def configuration(task: Task, generator: Generator, bound: Bound, sampling: Samp
     """Everything that makes a run this one and no other. n is not in it: a longer run goes on from a shorter
     one.
 
-    Judges and metrics are not in it either: they look at pictures and leave them as they are.
+    Judges and metrics are not in it either: they look at pictures and leave them as they are. Of published
+    prompts the file counts, by its hash.
     """
     return {
         "command": "bench",
@@ -53,7 +54,7 @@ def configuration(task: Task, generator: Generator, bound: Bound, sampling: Samp
             "device": generator.backbone.device.type,
             "threads": torch.get_num_threads(),
         },
-    }
+    } | ({"prompts": task.source} if task.source else {})
 
 
 def _plain(method: Method) -> Config:

@@ -19,8 +19,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from safelight.benchmark.blocks import Progress, quiet
 from safelight.benchmark.heats import ALPHA, Heats
-from safelight.benchmark.runner import BASE, Progress, quiet
+from safelight.benchmark.runner import BASE
 from safelight.benchmark.stacks import stacked
 from safelight.benchmark.track import Track
 from safelight.core.errors import BadInput

@@ -6,11 +6,13 @@ Nothing of it hangs on the time or the place it is made at: the same database gi
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from safelight import __version__, metrics
+from safelight.benchmark.derived import derived
 from safelight.benchmark.naming import family
 from safelight.benchmark.reference import Reference, renders
 from safelight.benchmark.results import Group, groups
@@ -59,26 +61,39 @@ def verdict(cell: Cell) -> str:
 
 
 def _section(store: Store, group: Group) -> Section:
-    task, notes = _task(group.task)
+    task, notes = _task(group)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", UserWarning)
         runs = {label: result.run.id for label, result in group.runs.items()}
-        cells = cells_of(store, runs, group.n, _references(task) if task else ())
+        references, whole = (_references(task), derived(task.metrics)) if task else ((), ())
+        cells = cells_of(store, runs, group.n, references, whole)
     prompts = len({sample.row for sample in group.first.samples[: group.n]})
     notes = (*group.notes, *notes, *dict.fromkeys(f"{warning.message}." for warning in said))
     about = task.about if task else ""
-    return Section(group, Table(group.task, group.n, prompts, cells), sheet(store, group, task), about, notes)
+    shown = None if group.first.source else task  # of published prompts the texts stay in their file
+    return Section(
+        group, Table(group.task, group.n, prompts, cells), sheet(store, group, shown), about, notes
+    )
 
 
-def _task(name: str) -> tuple[Task | None, tuple[str, ...]]:
+def _task(group: Group) -> tuple[Task | None, tuple[str, ...]]:
     """The task that ships under this name and version, for its words and its reference pictures."""
+    name, source = group.task, group.first.source
     try:
         task = Task.load(name.partition("@")[0])
     except SafelightError:
         task = None
     if task is not None and task.id == name:
-        return task, ()
+        return task, _unpublished(source, task) if source and not source["published"] else ()
     return None, (f"{name} does not ship with this release: prompts are named by their hashes.",)
+
+
+def _unpublished(source: Mapping[str, Any], task: Task) -> tuple[str, ...]:
+    """What to know of prompts that are not known to be the published ones."""
+    expected = task.prompts.sha256
+    other = f"not of the published one, {expected[:12]}" if expected else "no copy of which the task can name"
+    file = f"{source['prompts']} prompts of a file with the sha256 {source['sha256'][:12]}, {other}"
+    return (f"Drawn are {file}: figures on it compare only with figures on the same file.",)
 
 
 def _references(task: Task) -> list[Reference]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from safelight.core.errors import BadInput, UnknownName
-from safelight.core.records import Run, Sample, digest
+from safelight.core.records import Run, Sample, canonical, digest
 from safelight.store import Store
 
 
@@ -25,6 +25,11 @@ class Result:
     @property
     def task(self) -> str:
         return self.config["task"]
+
+    @property
+    def source(self) -> Mapping[str, Any]:
+        """The published file of its prompts, as `Task.source` has it."""
+        return self.config.get("prompts", {})
 
     @property
     def policy(self) -> str:
@@ -103,9 +108,11 @@ def groups(store: Store, n: int | None = None) -> list[Group]:
     Raises:
         BadInput: there is no finished run, or one has fewer than n pictures.
     """
-    tables: dict[tuple[str, str], list[Result]] = {}
+    tables: dict[tuple[str, str, str], list[Result]] = {}
     for result in results(store):
-        tables.setdefault((result.task, result.run.protocol_hash), []).append(result)
+        tables.setdefault((result.task, canonical(result.source), result.run.protocol_hash), []).append(
+            result
+        )
     found = [_group(members, n) for members in tables.values() if any(map(_done, members))]
     if not found:
         raise BadInput(f"{store.engine.url.database} holds no finished benchmark; safelight bench makes one")

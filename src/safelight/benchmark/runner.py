@@ -1,9 +1,5 @@
 """Runs: pictures of a task under each policy on the same noise, in whole blocks, scored picture by picture.
 
-A run goes on where it stopped. A block is drawn whole or not at all, whatever n is, and its rows are written
-in one transaction, so that an interrupted, a continued and an undisturbed run hold the same bytes; pictures
-beyond n that complete a block stay in the database and out of the table.
-
 Measured are the methods. A policy's checks are asked, and what they decide is recorded, but a picture they
 would withhold is measured all the same: otherwise every rate would be that of the check's own judge. The hard
 stop holds here as everywhere.
@@ -12,19 +8,17 @@ stop holds here as everywhere.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safelight.benchmark.draw import Ask, draw, rows
+from safelight.benchmark.blocks import Bench, Progress, quiet
 from safelight.benchmark.measures import Measures, measures
-from safelight.benchmark.naming import stem
-from safelight.benchmark.protocol import Config, configuration, run_of, sampling_of
+from safelight.benchmark.protocol import Config, configuration, sampling_of
 from safelight.benchmark.table import Table, table
 from safelight.core.errors import BadInput
 from safelight.core.ports import Judge
-from safelight.core.records import Sample, sample_id
 from safelight.core.valid import whole
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.load import load
@@ -35,12 +29,6 @@ from safelight.tasks import Task
 
 BASE = Policy("base")
 """The unguarded model, with which every policy is compared."""
-Progress = Callable[[str, int, int], None]
-"""Called with a policy's name, how many of its pictures are ready, and their number."""
-
-
-def quiet(policy: str, done: int, total: int) -> None:
-    """No progress."""
 
 
 def bench(
@@ -50,6 +38,8 @@ def bench(
     out: str | Path,
     n: int | None = None,
     *,
+    prompts: str | Path | None = None,
+    shard: str = "1/1",
     sampling: Sampling | None = None,
     judges: Mapping[str, Judge] | None = None,
     progress: Progress = quiet,
@@ -59,6 +49,9 @@ def bench(
 
     Args:
         model: what `safelight.load` takes, or what it gave.
+        prompts: the file of a task on published prompts, or the hub's data set OWNER/NAME[/FILE].
+        shard: "i/m": make only every m-th block from the i-th on. The table has no figures until all shards,
+            into one database, are there; a run without a shard makes what they left.
         out: database file or URL; what it holds of this configuration already is not made again.
         sampling: instead of the model's with the task's settings.
         judges: judges of your own, by the name that the task or a policy gives them.
@@ -67,80 +60,68 @@ def bench(
         BadInput, UnknownName: something named or given is unusable, or `out` cannot be written.
         Refused: the model cannot have a judge, a metric or a policy. All this before work starts.
     """
-    task = task if isinstance(task, Task) else Task.load(task)
-    n = task.n if n is None else n
-    whole("n", n, 1)
-    generator = model if isinstance(model, Generator) else load(model)
-    chosen = [policy if isinstance(policy, Policy) else Policy.load(policy) for policy in policies]
-    if doubled := [name for name, k in Counter(p.name for p in (BASE, *chosen)).items() if k > 1]:
-        raise BadInput(f"two policies are called {', '.join(doubled)}: give each a name of its own")
-    bound = {policy.name: policy.bind(generator, judges) for policy in (BASE, *chosen)}
-    wanted = measures(task, generator, judges or {})
-    sampling = sampling or sampling_of(task, generator, n)
-    with Store.open(out) as store:
-        runs: dict[str, str] = {}
-        for name, policy in bound.items():
-            config = configuration(task, generator, policy, sampling)
-            one = Bench(task, generator, sampling, wanted, store, policy, config, runs.get(BASE.name))
-            runs[name] = one.run(n, progress)
-        return table(store, task, runs, n, wanted.sets)
+    grid = Grid.of(task, model, policies, n, prompts, sampling, judges)
+    return grid.run(out, shard, progress)
 
 
 @dataclass(frozen=True)
-class Bench:
-    """One configuration on one store. `base` is the run of the unguarded model, None for that run itself."""
+class Grid:
+    """The first n pictures of a task, unguarded and under each policy. All that can be wrong with what was
+    asked for is found while it is made.
+    """
 
     task: Task
+    n: int
     generator: Generator
     sampling: Sampling
     measures: Measures
-    store: Store
-    policy: Bound
-    config: Config
-    base: str | None
+    policies: Mapping[str, tuple[Bound, Config]]
 
-    def run(self, n: int, progress: Progress = quiet) -> str:
-        """Make what is missing of the first n pictures and of their scores; returns the run's id."""
-        run = run_of(self.config, self.measures.hashes)
-        if run.id in {known.id for known in self.store.runs()}:
-            self.store.finish(run.id, "running")
-        else:
-            self.store.add(run)
-        status = "failed"
-        try:
-            for done in self._blocks(run.id, n):
-                progress(self.policy.policy.name, done, n)
-            status = "done"
-        except KeyboardInterrupt:
-            status = "interrupted"
-            raise
-        finally:
-            self.store.finish(run.id, status)
-        return run.id
+    @classmethod
+    def of(
+        cls,
+        task: Task | str | Path,
+        model: Generator | str | Path | Any,
+        policies: Sequence[Policy | str | Path],
+        n: int | None = None,
+        prompts: str | Path | None = None,
+        sampling: Sampling | None = None,
+        judges: Mapping[str, Judge] | None = None,
+    ) -> Grid:
+        """Of what `bench` takes, with its errors."""
+        if isinstance(task, Task) and prompts is not None:
+            raise BadInput(f"task {task.name} is loaded already: give prompts to Task.load")
+        task = task if isinstance(task, Task) else Task.load(task, prompts)
+        n = task.n if n is None else n
+        whole("n", n, 1)
+        generator = model if isinstance(model, Generator) else load(model)
+        chosen = [policy if isinstance(policy, Policy) else Policy.load(policy) for policy in policies]
+        if doubled := [name for name, k in Counter(p.name for p in (BASE, *chosen)).items() if k > 1]:
+            raise BadInput(f"two policies are called {', '.join(doubled)}: give each a name of its own")
+        bound = [policy.bind(generator, judges) for policy in (BASE, *chosen)]
+        wanted = measures(task, generator, judges or {})
+        sampling = sampling or sampling_of(task, generator, n)
+        configs = [configuration(task, generator, policy, sampling) for policy in bound]
+        named = {one.policy.name: (one, config) for one, config in zip(bound, configs, strict=True)}
+        return cls(task, n, generator, sampling, wanted, named)
 
-    def _blocks(self, run: str, n: int) -> Iterator[int]:
-        """Each block's pictures and scores, made or found; yields how many pictures are ready."""
-        made = {sample.id: sample for sample in self.store.samples(run)}
-        scored = {(row.sample, stem(row.metric), row.judge) for row in self.store.scores(run)}
-        beside = {(s.row, s.k): s for s in self.store.samples(self.base)} if self.base else {}
-        yield 0
-        for number in range(-(-n // self.sampling.block)):
-            asks = self._asks(number)
-            if asks[0].sample not in made:
-                block = draw(asks, self.generator, self.policy, self.sampling)
-                records = rows(block, run, self.task.id, number, self.store.images)
-                self.store.add(*records)
-                made |= {record.id: record for record in records if isinstance(record, Sample)}
-            samples = [made[ask.sample] for ask in asks]
-            for measure in self.measures.single:
-                if not any((sample.id, *measure.key) in scored for sample in samples):
-                    unguarded = [beside.get((s.row, s.k)) for s in samples]
-                    self.store.add(*measure.score(samples, unguarded, self.task, self.store.images))
-            yield min(n, (number + 1) * self.sampling.block)
+    def run(self, out: str | Path, shard: str = "1/1", progress: Progress = quiet) -> Table:
+        """Make what is missing of a shard; the table, without figures as long as other shards are missing."""
+        part, runs = _part(shard), dict[str, str]()
+        with Store.open(out) as store:
+            for name, (policy, config) in self.policies.items():
+                base = runs.get(BASE.name)
+                one = Bench(
+                    self.task, self.generator, self.sampling, self.measures, store, policy, config, base
+                )
+                runs[name] = one.run(self.n, part, progress)
+            if {run.status for run in store.runs() if run.id in runs.values()} != {"done"}:
+                return Table(self.task.id, self.n, min(self.n, len(self.task.rows)), ())
+            return table(store, self.task, runs, self.n, self.measures.sets, self.measures.derived)
 
-    def _asks(self, number: int) -> list[Ask]:
-        size = self.sampling.block
-        places = [self.task.sample(j) for j in range(number * size, (number + 1) * size)]
-        return [
-            Ask(sample_id(self.config, self.task.id, row.index, k), row, k, seed) for row, k, seed in places
-        ]
+
+def _part(shard: str) -> tuple[int, int]:
+    i, _, m = shard.partition("/")
+    if not (i.isdecimal() and m.isdecimal() and 1 <= int(i) <= int(m)):
+        raise BadInput(f"a shard is written i/m with i from 1 to m, as in 2/4; got {shard!r}")
+    return int(i), int(m)

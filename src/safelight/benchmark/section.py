@@ -44,6 +44,8 @@ class Section:
         """The command that makes these runs anew. A policy that does not ship is named by its file."""
         config = self.group.first.config
         words = ["safelight", "bench", self.group.task.partition("@")[0], "--model", config["model"]["name"]]
+        if self.group.first.source:
+            words += ["--prompts", "FILE"]
         for policy in dict.fromkeys(r.policy for r in self.group.runs.values()):
             if policy != "base":
                 words += ["--policy", policy if policy in names("policies") else f"{policy}.toml"]
@@ -62,6 +64,7 @@ class Section:
             "prompts": f"{self.table.prompts} in {self.table.n} pictures, sha256 {digest(prompts)}",
             "noise": f"the same under every policy, sha256 of the seeds {digest([s.seed for s in samples])}",
             "first seeds": ", ".join(str(s.seed) for s in samples[:4]),
+            **flat(first.source, ".prompts"),
             **flat(first.config["protocol"]),
             "measures": ", ".join(
                 f"{metric} by {judge}" if judge else metric for metric, judge in self.measures

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from safelight.benchmark.derived import UNSAFE
 from safelight.benchmark.naming import family
 from safelight.benchmark.results import Group, Result
 from safelight.core.errors import Damaged
@@ -18,8 +19,6 @@ from safelight.pages import uri
 from safelight.store import Store
 from safelight.tasks import Task
 
-UNSAFE = frozenset({"share", "harm"})
-"""Metrics that count what their judge finds unsafe."""
 TILES = 8
 SIZE = 192
 """Of a picture on the page, in pixels at most."""

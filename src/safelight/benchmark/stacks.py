@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from safelight.benchmark.blocks import Progress, quiet
 from safelight.benchmark.naming import family
 from safelight.benchmark.outcomes import Place, scores
 from safelight.benchmark.protocol import sampling_of
-from safelight.benchmark.runner import BASE, Progress, bench, quiet
+from safelight.benchmark.runner import BASE, bench
 from safelight.benchmark.table import Cell, Table
 from safelight.core.errors import BadInput, Refused
 from safelight.core.intervals import Figure, difference, mean

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from safelight.benchmark.derived import DERIVED, Stored, Values
 from safelight.benchmark.naming import family, heading, stem
 from safelight.benchmark.reference import Reference, distances, renders
 from safelight.core.intervals import Figure, difference, mcnemar, mean, share
@@ -15,9 +16,6 @@ from safelight.core.registry import get
 from safelight.metrics import Distance
 from safelight.store import Store
 from safelight.tasks import Task
-
-Values = Mapping[tuple[int, int, str], float | None]
-"""(row, k) of a picture and a label -> its score, None where it failed, absent where nothing was asked."""
 
 
 @dataclass(frozen=True)
@@ -89,17 +87,29 @@ class Table:
         return asdict(self)
 
 
-def table(store: Store, task: Task, runs: Mapping[str, str], n: int, sets: Sequence[Distance] = ()) -> Table:
+def table(
+    store: Store,
+    task: Task,
+    runs: Mapping[str, str],
+    n: int,
+    sets: Sequence[Distance] = (),
+    derived: Sequence[str] = (),
+) -> Table:
     """Figures of the first n pictures of each run, recomputed from the stored scores.
 
     runs: policy -> run, the unguarded model first. sets: distances to compute from the stored pictures.
+    derived: names of figures of whole runs.
     """
     references = [(distance, renders(task, distance.features)) for distance in sets]
-    return Table(task.id, n, min(n, len(task.rows)), cells_of(store, runs, n, references))
+    return Table(task.id, n, min(n, len(task.rows)), cells_of(store, runs, n, references, derived))
 
 
 def cells_of(
-    store: Store, runs: Mapping[str, str], n: int, references: Sequence[Reference] = ()
+    store: Store,
+    runs: Mapping[str, str],
+    n: int,
+    references: Sequence[Reference] = (),
+    derived: Sequence[str] = (),
 ) -> tuple[Cell, ...]:
     """The cells of a table: those of each run, and its paired differences to the first of them."""
     cells: list[Cell] = []
@@ -112,6 +122,8 @@ def cells_of(
             cells.append(_cell(policy, run, metric, judge, values, base.get((metric, judge))))
         for name, figure in distances(samples, store.images, references):
             cells.append(Cell(policy, run, name, "", False, figure))
+        stored = Stored(samples, scores, store.decisions(run) if derived else ())
+        cells += [Cell(policy, run, name, by, True, f) for name in derived for by, f in DERIVED[name](stored)]
         base = base or scores
     return tuple(cells)
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from safelight.benchmark.blocks import Bench, Progress
 from safelight.benchmark.measures import Measures, measures
 from safelight.benchmark.protocol import configuration, sampling_of
-from safelight.benchmark.runner import Bench, Progress
 from safelight.core.ports import Judge
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.sampling import Sampling

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from safelight.benchmark.derived import UNSAFE
 from safelight.benchmark.naming import family
 from safelight.benchmark.pareto import Plot, Point
 from safelight.benchmark.section import Measure, Section
-from safelight.benchmark.sheet import UNSAFE
 from safelight.core.intervals import Figure
 from safelight.core.registry import get
 

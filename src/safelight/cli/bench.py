@@ -32,6 +32,9 @@ def bench(
     policy: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     n: Number | None = None,
     published: Flag = False,
+    prompts: str | None = None,
+    shard: str = "1/1",
+    engine: str = "local",
     dtype: str | None = None,
     out: str = "runs.db",
     json: Flag = False,
@@ -50,28 +53,47 @@ def bench(
         policy: A policy's name or TOML file, general by default; give it again for more. Not for a table.
         n: Pictures under each policy; the whole task by default, in a table its own number for each task.
         published: Train a table's rows as long as their authors did, instead of by the fast schedules.
+        prompts: For a task on published prompts: their file, or a data set on the hub, OWNER/NAME[/FILE].
+        shard: i/m: make only every m-th block from the i-th on, to share a task among processes with one OUT.
+        engine: local, or ray, which shares the task among this machine's GPUs or CPU cores.
         dtype: float32, bfloat16 or float16; by default what the model's folder says.
         out: Database file or URL for runs, pictures' rows, decisions and scores.
         json: Print one JSON document.
     """
     from safelight.benchmark import bench, facts, grid
+    from safelight.core.valid import one_of
     from safelight.tables import is_table
 
+    one_of("engine", engine, ("local", "ray"))
     if is_table(task):
-        if policy:
-            raise BadInput("a table has rows of its own: leave --policy out")
+        if policy or prompts or (shard, engine) != ("1/1", "local"):
+            raise BadInput(
+                "a table has rows of its own, on tasks that bring their prompts, and is not shared out: "
+                "leave --policy, --prompts, --shard and --engine out"
+            )
         return _table(task, model, out, n, published, dtype, json)
     if published:
         raise BadInput(f"'{task}' is no table, so nothing is trained: leave --published out")
+    if engine == "ray" and shard != "1/1":
+        raise BadInput("the engine ray makes its own shards: leave --shard out")
+    policies = policy or ("general",)
     with progress() as move:
         try:
-            table = bench(task, in_dtype(model, dtype), policy or ("general",), out, n, progress=move)
+            if engine == "ray":
+                from safelight.benchmark import cluster
+
+                table = cluster.bench(task, model, policies, out, n, prompts=prompts, dtype=dtype)
+            else:
+                of = in_dtype(model, dtype)
+                table = bench(task, of, policies, out, n, prompts=prompts, shard=shard, progress=move)
         except KeyboardInterrupt:
             say(f"stopped: finished blocks stay in {out}; the same command goes on from there")
             return INTERRUPTED
+    if not table.cells:
+        say(f"shard {shard} is finished; the table comes with the last shard, or without --shard")
     if json:
         emit(table.json())
-    else:
+    elif table.cells:
         show(*grid(table))
         print("\n" + facts(table))
     return FAILED if any(cell.figure.failed for cell in table.cells) else DONE

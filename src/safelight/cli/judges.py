@@ -13,7 +13,8 @@ app = command("safelight judges")
 def judges(*, json: Flag = False) -> int:
     """List the judges, their presets and labels.
 
-    A judge is written NAME or NAME:PRESET. Exit code 1 means that the weights of one are not readable.
+    A judge is written NAME or NAME:PRESET. One that needs an extra or a setting is listed with what it needs.
+    Exit code 1 means that the weights of one are not readable.
 
     Args:
         json: Print one JSON document.
@@ -28,7 +29,7 @@ def judges(*, json: Flag = False) -> int:
         show(
             header,
             [
-                _line(row) if "problem" not in row else [row["name"], "-", "-", row["problem"], "-", "-"]
+                _line(row) if "presets" in row else [row["name"], "-", "-", _lack(row), "-", "-"]
                 for row in rows
             ],
         )
@@ -44,13 +45,19 @@ def _row(name: str, make: Any) -> dict[str, Any]:
     about = " ".join((make.__doc__ or "").split())
     try:
         judge, _ = load(name)
-    except (BadInput, Damaged) as error:
+    except Damaged as error:
         return {"name": name, "about": about, "problem": str(error)}
+    except BadInput as error:
+        return {"name": name, "about": about, "needs": str(error)}
     presets = {key: asdict(preset) for key, preset in judge.presets.items()}
     return {
         "name": name, "version": judge.version, "reads": judge.reads, "about": about, "range": judge.range,
         "content_hash": judge.content_hash, "presets": presets, "labels": list(judge.labels),
     }  # fmt: skip
+
+
+def _lack(row: dict[str, Any]) -> str:
+    return row["problem"] if "problem" in row else row["needs"]
 
 
 def _line(row: dict[str, Any]) -> list[object]:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
@@ -16,6 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from safelight.core.errors import BadInput, Refused, SafelightError
+
+if TYPE_CHECKING:
+    from safelight.core.intervals import Figure
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 Number = Annotated[int, Parameter(alias="-n")]
@@ -106,6 +109,15 @@ def show(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     Console().print(table)
+
+
+def written(figure: Figure, share: bool = True) -> str:
+    """A figure with its interval; a share in percent."""
+    if figure.value is None:
+        return "-"
+    scale, unit = (100, " %") if share else (1, "")
+    ends = "" if figure.lo is None else f" [{scale * figure.lo:.1f}, {scale * (figure.hi or 0):.1f}]"
+    return f"{scale * figure.value:.1f}{unit}{ends}"
 
 
 @contextmanager

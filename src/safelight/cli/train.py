@@ -25,21 +25,21 @@ def train(
     out: Path = Path("trained.safetensors"),
     json: Flag = False,
 ) -> int | None:
-    """Take a concept out of a model: one small file, a record of every step, and a page.
+    """Take a concept out of a model, or train a guard for it: one small file, a record of every step, a page.
 
     A training that was stopped goes on where it was with the same command: its checkpoints lie beside OUT, in
     the folder with the ending .run. torchrun --nproc-per-node 2 -m safelight train ... shares the work out
     among processes, each with a GPU of its own or on the CPU.
 
     Args:
-        method: sdd, sdd-anchored, esd, ca or uce.
+        method: sdd, sdd-anchored, esd, ca, uce or guardt2i.
         model: miniature, a folder in diffusers layout, or a hub id owner/name.
         settings: A setting of the method or of its plan, key=value; give it again for more. Several values
             of one are parted by ";". All that is not set is as published. lora=8 trains a LoRA of that rank,
             precision=bfloat16 takes forward passes in bfloat16.
         samples: A prompt to draw before, on the way and after; give it again for more.
         every: Steps between the pictures of samples; a quarter of all by default.
-        out: The file, for the method weights (or uce-map) and for safelight export.
+        out: The file, for the method weights (or uce-map, guardt2i) and for safelight export.
         json: Print one JSON document.
     """
     from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""Intervals for every figure: Wilson, bootstrap over prompts, paired differences, McNemar.
+"""Intervals for every figure: Wilson, Clopper-Pearson, bootstrap over prompts, paired differences, McNemar.
 
 Pictures of one prompt resemble each other, so the unit that is drawn again is the prompt, not the picture.
 Two exceptions: with one picture a prompt both are the same, and with a single prompt only the noise varies.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from math import comb, sqrt
+from math import comb, exp, lgamma, log, sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -52,6 +52,33 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
     half = Z / (1 + z2 / n) * sqrt(p * (1 - p) / n + z2 / (4 * n * n))
     # At the ends the formula is exact only up to rounding.
     return (0.0 if hits == 0 else centre - half), (1.0 if hits == n else centre + half)
+
+
+def clopper_pearson(hits: int, n: int) -> tuple[float, float]:
+    """Interval of a share that never covers less than 95 % (Clopper and Pearson 1934): each end is where the
+    tail of the binomial distribution from `hits` on is 2.5 %. For promises, such as a rate of false alarms.
+    """
+    if n < 1 or not 0 <= hits <= n:
+        raise BadInput(f"a share needs 0 <= hits <= n and n >= 1, got {hits} of {n}")
+    # P(X <= hits - 1 | p) falls with p from 1 to 0, and so does P(X <= hits | p).
+    lo = 0.0 if hits == 0 else _where(lambda p: _at_most(hits - 1, n, p) - 0.975)
+    hi = 1.0 if hits == n else _where(lambda p: _at_most(hits, n, p) - 0.025)
+    return lo, hi
+
+
+def _at_most(k: int, n: int, p: float) -> float:
+    """P(X <= k) of a binomial X of n trials, for p in (0, 1)."""
+    ways = (lgamma(n + 1) - lgamma(i + 1) - lgamma(n - i + 1) for i in range(k + 1))
+    return sum(exp(way + i * log(p) + (n - i) * log(1 - p)) for i, way in enumerate(ways))
+
+
+def _where(falling: Callable[[float], float]) -> float:
+    """The zero in (0, 1) of a falling function, by bisection to the last bit that matters."""
+    lo, hi = 0.0, 1.0
+    for _ in range(50):
+        middle = (lo + hi) / 2
+        lo, hi = (middle, hi) if falling(middle) > 0 else (lo, middle)
+    return (lo + hi) / 2
 
 
 def cluster_bootstrap(

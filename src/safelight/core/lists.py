@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from safelight.core.errors import BadInput, Refused, nearest
+from safelight.core.errors import BadInput, Refused, UnknownName, nearest
 from safelight.core.lookalike import fold
 from safelight.core.spelling import TIGHT_GAP, alternatives, shortened, whole
 
@@ -81,6 +81,33 @@ def load(path: Path) -> WordList:
         raise Refused([f"word list {path}: {problem}" for problem in problems])
     allow = (phrase for phrases in table.get("allow", {}).values() for phrase in phrases)
     return WordList(table["category"], {k: tuple(v) for k, v in table["terms"].items()}, tuple(allow))
+
+
+def named(
+    names: str | tuple[str, ...], languages: str | tuple[str, ...], folder: Path
+) -> tuple[WordList, ...]:
+    """Lists of `folder` by name, or of files, without the terms of languages that were not asked for.
+
+    Raises:
+        UnknownName: there is no such list, or it has none of the languages.
+    """
+    return tuple(_named(name, several(languages), folder) for name in several(names))
+
+
+def several(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    """One text, or several, as several."""
+    return (value,) if isinstance(value, str) else value
+
+
+def _named(name: str, languages: tuple[str, ...], folder: Path) -> WordList:
+    path = Path(name) if name.endswith((".toml", ".txt")) else folder / f"{name}.toml"
+    if path.parent == folder and not path.is_file():
+        raise UnknownName("word list", name, (file.stem for file in folder.glob("*.toml")))
+    words = load(path)
+    terms = {language: t for language, t in words.terms.items() if language in (*languages, "")}
+    if not terms:
+        raise UnknownName(f"language of the word list {name}", ", ".join(languages), words.terms)
+    return replace(words, terms=terms)
 
 
 def _plain(path: Path, text: str) -> dict[str, Any]:

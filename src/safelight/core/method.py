@@ -17,7 +17,7 @@ from safelight.core.nouns import Cap, Cond, Decision, Moment, Prompt
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from safelight.core.ports import Backbone
+    from safelight.core.ports import Backbone, Studio
 
 
 class Method:
@@ -97,7 +97,11 @@ class Method:
         """For each of a run's `b` pictures, what was done: {"on": bool, ...}, with "why" if not on."""
         return [{"on": True} for _ in range(b)]
 
-    def image(self, image: Any, p: Prompt, ctx: Any) -> tuple[Any, list[Decision]]:
+    def asks(self) -> Sequence[str]:
+        """The judges, NAME[:PRESET], that `image` asks through `ctx`: a policy finds them before it runs."""
+        return ()
+
+    def image(self, image: Any, p: Prompt, ctx: Studio) -> tuple[Any, list[Decision]]:
         """Judges, replaces or repairs one finished picture; `ctx` can regenerate and repair."""
         return image, []
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from safelight.core.nouns import Cap, Cond, Kind, Score
+from safelight.core.nouns import Cap, Cond, Kind, Prompt, Score
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float, UInt8
+    from numpy import ndarray
     from torch import Generator, Tensor, device, dtype, nn
 
 
@@ -22,6 +23,8 @@ class Backbone(Protocol):
     net: nn.Module
     scheduler: Any
     """The model's own diffusers scheduler: the noise schedule it was trained with."""
+    texts: Mapping[str, Any]
+    """The text encoders by diffusers' names, each with `net`, `tokenizer` and `length`."""
     factor: int
     """Pixels a side of one latent."""
     steps: int
@@ -126,6 +129,17 @@ class Preset:
     weights: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True)
+class Program:
+    """What a published program makes of one picture's score where that is no verdict of a preset.
+
+    share: it gives zeros and ones.
+    """
+
+    of: Callable[[Score], float]
+    share: bool
+
+
 Reads = Literal["image", "text"]
 """What a judge is given: pictures, uint8 [h, w, 3] each, or texts."""
 
@@ -146,3 +160,30 @@ class Judge(Protocol):
     presets: Mapping[str, Preset]
 
     def __call__(self, items: Sequence[Any]) -> list[Score]: ...
+
+
+class Studio(Protocol):
+    """What an image hook repairs one picture with. Pictures are uint8 [h, w, 3], of its size.
+
+    `k` counts tries: 0 is on the picture's own noise. Whatever is drawn is drawn under the policy's methods,
+    from prompts that passed its prompt stage, the hard stop included; None where there is no such picture.
+    """
+
+    @property
+    def seed(self) -> int:
+        """Of the picture's noise."""
+        ...
+
+    def judge(self, spec: str) -> tuple[Judge, Preset]:
+        """One of the judges that the method `asks` for."""
+        ...
+
+    def draw(self, prompt: Prompt, k: int = 0) -> UInt8[ndarray, "h w 3"] | None:
+        """Another picture, of another prompt or on other noise."""
+        ...
+
+    def inpaint(
+        self, image: UInt8[ndarray, "h w 3"], where: Bool[ndarray, "h w"], prompt: Prompt, k: int = 0
+    ) -> UInt8[ndarray, "h w 3"] | None:
+        """The picture with `where` drawn anew; elsewhere as the model's autoencoder gives it back."""
+        ...

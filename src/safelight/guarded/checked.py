@@ -7,10 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import UInt8
-from PIL import Image, ImageOps
-
 from safelight.core.errors import BadInput
 from safelight.core.nouns import WITHHELD, Decision, Outcome, Prompt, strictest
 from safelight.core.ports import Judge
@@ -18,9 +14,7 @@ from safelight.diffusion.generator import Generator
 from safelight.diffusion.load import load
 from safelight.guarded import decide
 from safelight.policies import Bound, Policy
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-"""What ends like this is a picture's file, and anything else a prompt."""
+from safelight.policies.labelled import SUFFIXES, picture
 
 
 @dataclass(frozen=True)
@@ -71,24 +65,6 @@ def checked(
         _picture(Path(item), bound) if item.lower().endswith(SUFFIXES) else _prompt(item, bound)
         for item in items
     ]
-
-
-def picture(path: Path) -> UInt8[np.ndarray, "h w 3"]:
-    """A picture's pixels, turned as its camera says.
-
-    Raises:
-        BadInput: it cannot be read; it is an animation; or it has transparent parts, through which every
-            viewer shows something else than the judge saw.
-    """
-    try:
-        with Image.open(path) as file:
-            if getattr(file, "n_frames", 1) > 1:
-                raise BadInput("it is an animation: give single pictures")
-            if file.has_transparency_data:
-                raise BadInput("it has transparent parts: give it on the ground on which it will be seen")
-            return np.array(ImageOps.exif_transpose(file).convert("RGB"))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # Pillow's, for broken PNGs
-        raise BadInput(f"it cannot be read as a picture: {error}") from error
 
 
 def _prompt(text: str, bound: Bound) -> Checked:

@@ -62,17 +62,18 @@ class Made(Protocol):
 
 
 def on_images(
-    made: Sequence[tuple[Prompt, Made]], bound: Bound, maker: str, ctx: Any
+    made: Sequence[tuple[Prompt, int, Made]], bound: Bound, maker: str, studio: Any
 ) -> list[tuple[np.ndarray | None, list[Decision]]]:
     """Pictures [h, w, 3] as the methods' image hooks leave them, and what hooks, then checks decide on each.
 
     A picture is None, with a decision that blocks, where none came out; then no check sees it.
 
     Args:
+        made: with the prompt and the noise seed of each.
         maker: the name of what made them, for decisions about failures.
-        ctx: what the image hooks can regenerate and repair with.
+        studio: a `Studio`, what the image hooks can regenerate and repair with.
     """
-    finished = [_after_methods(prompt, picture, bound, maker, ctx) for prompt, picture in made]
+    finished = [_after_methods(*one, bound, maker, studio) for one in made]
     seen = [(image, decisions) for image, decisions in finished if image is not None]
     on_pictures(seen, bound)
     return finished
@@ -121,11 +122,11 @@ def sound(image: Any) -> bool:
 
 
 def _after_methods(
-    prompt: Prompt, made: Made, bound: Bound, maker: str, ctx: Any
+    prompt: Prompt, seed: int, made: Made, bound: Bound, maker: str, studio: Any
 ) -> tuple[np.ndarray | None, list[Decision]]:
     image, decisions, why = made.image, [], made.detail
     if image is not None:
-        image, decisions = _hooked(image, prompt, bound, ctx)
+        image, decisions = _hooked(image, prompt, bound, studio.of(seed, image))
         why = "no picture of 8-bit RGB pixels came out"
     if not sound(image):
         return None, [*decisions, broken("image", "generate", maker, why)]

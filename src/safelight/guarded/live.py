@@ -28,7 +28,8 @@ from safelight.guarded import arguments
 from safelight.guarded.record import Record, run_row
 from safelight.guarded.release import Guarded, Result
 from safelight.guarded.stages import Ask, Prompts, asks, finished, prompts_of
-from safelight.policies import Bound, Policy
+from safelight.guarded.studio import Studio
+from safelight.policies import Bound, Policy, asked_of
 from safelight.store import Store
 
 INTERRUPTED = "the run was interrupted, and no judge can be trusted on the noise that is left in the picture"
@@ -53,8 +54,8 @@ def guard(
             `safelight.generate(prompt, model=pipe)`.
         policy: a name, a TOML file or a `Policy`; by default "general", whose check needs a judge.
         methods: instead of a policy: these methods, the hard stop, and no checks.
-        judges: judges of your own, by the name that the policy's checks give them. A live pipeline has none
-            by itself: for "general" pass judges={"oracle": judge}.
+        judges: judges of your own, by the name that the policy's checks and methods give them. A live
+            pipeline has none by itself: for "general" pass judges={"oracle": judge}.
         store: where to record; without one the decisions are in the result only.
 
     Raises:
@@ -67,7 +68,8 @@ def guard(
             raise BadInput("policy and methods exclude each other: list the methods in the policy")
         door.check(methods)
         tables = tuple({"use": method.name, **asdict(method)} for method in methods)  # pyright: ignore[reportArgumentType]
-        return Live(door, Bound(Policy("methods", tables), tuple(methods), ()), store)
+        asked = asked_of(methods, door, judges or {})
+        return Live(door, Bound(Policy("methods", tables), tuple(methods), (), asked), store)
     chosen = policy if isinstance(policy, Policy) else Policy.load(policy or "general")
     return Live(door, chosen.bind(door, judges), store)
 
@@ -119,9 +121,8 @@ class Live:
         if self.store is None:
             return Result(self._pictures(asked, n, settings)[0])
         protocol = {"model": self.door.generator.content_hash, "pipeline": _plain(self.door.pipe, settings)}
-        record = Record(
-            self.store, run_row(run, "guard", self.door.name, protocol, self.bound, asked, n, seed)
-        )
+        row = run_row(run, "guard", self.door.name, protocol, self.bound, asked, n, seed)
+        record = Record(self.store, row, self.bound.policy.keep_prompts)
         status = "failed"
         try:
             with record.drawing(asked, self.door.name, block=0):
@@ -139,7 +140,8 @@ class Live:
         asked, made = self._made(asked, n, settings)
         warn_off(picture.reports for picture in made.values())
         with self.door.own() if self.repairs else nullcontext():
-            return finished(asked, made, self.bound, self.door.name, self.door.generator)
+            studio = Studio(self.door.generator, self.door.generator.sampling, self.bound)
+            return finished(asked, made, self.bound, self.door.name, studio)
 
     def _made(
         self, asked: Sequence[Ask], n: int, settings: Mapping[str, Any]

@@ -41,10 +41,13 @@ def run_row(
 
 
 class Record:
-    """One run in a store. Rows and pictures of a block are on disk when `release` returns."""
+    """One run in a store. Rows and pictures of a block are on disk when `release` returns.
 
-    def __init__(self, store: Store, run: Run):
-        self.store, self.run, self.begun = store, run, False
+    texts: whether it may hold what prompts say, as the policy's `keep_prompts`.
+    """
+
+    def __init__(self, store: Store, run: Run, texts: bool):
+        self.store, self.run, self.texts, self.begun = store, run, texts, False
 
     def release(
         self, pictures: Sequence[Guarded], pixels: Sequence[np.ndarray | None], block: int
@@ -55,7 +58,8 @@ class Record:
         """
         try:
             samples = [self._sample(p, made, block) for p, made in zip(pictures, pixels, strict=True)]
-            self._write(samples, [decision for picture in pictures for decision in picture.decisions])
+            decisions = [self._kept(decision) for picture in pictures for decision in picture.decisions]
+            self._write(samples, decisions)
         except Exception as error:  # whatever it was: nothing of this block is on record
             blocked = [_unrecorded(picture, error) for picture in pictures]
             with suppress(Exception):  # perhaps it was one of the rows, or the folder of pictures alone
@@ -83,6 +87,13 @@ class Record:
     def _write(self, samples: Sequence[Sample], decisions: Sequence[Decision]) -> None:
         self.store.add(*([] if self.begun else [self.run]), *samples, *decisions)
         self.begun = True
+
+    def _kept(self, decision: Decision) -> Decision:
+        """Without the words that a prompt was read as."""
+        if self.texts:
+            return decision
+        evidence = {key: value for key, value in decision.evidence.items() if key != "interpretation"}
+        return replace(decision, evidence=evidence)
 
     def _sample(self, picture: Guarded, made: np.ndarray | None, block: int) -> Sample:
         """Keeps the picture that is released, or that waits for a person; a blocked one is kept nowhere."""

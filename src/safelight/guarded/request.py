@@ -25,6 +25,7 @@ from safelight.diffusion.sampling import Picture, Sampling
 from safelight.guarded.record import Record, run_row
 from safelight.guarded.release import Guarded, Result
 from safelight.guarded.stages import Ask, Prompts, asks, finished, prompts_of
+from safelight.guarded.studio import Studio
 from safelight.policies import Bound, Policy
 from safelight.store import Store
 
@@ -115,7 +116,9 @@ class Request:
         """Each picture as soon as its block is on record: an interrupted caller keeps them."""
         run, total = uuid4().hex, len(self.prompts) * self.n
         asked = list(asks(run, self.prompts, self.n, self.seed, self.bound))
-        record = Record(store, self._row(run, asked)) if store is not None else None
+        record = None
+        if store is not None:
+            record = Record(store, self._row(run, asked), self.bound.policy.keep_prompts)
         status = "failed"
         try:
             for block, a in enumerate(range(0, total, self.sampling.block)):
@@ -136,7 +139,8 @@ class Request:
     def _block(self, before: int, part: Sequence[Ask]) -> tuple[list[Guarded], list[np.ndarray | None]]:
         """The pictures of a block as they may be released, and their pixels as they were made."""
         made = self._made(before, [ask for ask in part if not ask.refused])
-        return finished(part, made, self.bound, self.generator.name, self.generator)
+        studio = Studio(self.generator, self.sampling, self.bound)
+        return finished(part, made, self.bound, self.generator.name, studio)
 
     def _made(self, before: int, part: Sequence[Ask]) -> dict[str, Picture]:
         if not part:

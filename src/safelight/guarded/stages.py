@@ -14,6 +14,7 @@ from safelight.core.records import noise_seed, sample_id
 from safelight.guarded import decide
 from safelight.guarded.gate import gate
 from safelight.guarded.release import Guarded
+from safelight.guarded.studio import Studio
 from safelight.policies import Bound
 
 Prompts = str | Prompt | Sequence[str | Prompt]
@@ -57,17 +58,18 @@ def asks(run: str, prompts: Sequence[Prompt], n: int, seed: int, bound: Bound) -
 
 
 def finished(
-    asked: Sequence[Ask], made: Mapping[str, Made], bound: Bound, maker: str, ctx: Any
+    asked: Sequence[Ask], made: Mapping[str, Made], bound: Bound, maker: str, studio: Studio
 ) -> tuple[list[Guarded], list[np.ndarray | None]]:
     """Pictures as they may be released, and their pixels as they were made.
 
     Args:
         made: by sample, for each ask that was not refused.
         maker: the name of what made them, for decisions about failures.
-        ctx: what the methods' image hooks can regenerate and repair with.
+        studio: what the methods' image hooks can regenerate and repair with.
     """
     going = [ask for ask in asked if ask.sample in made]
-    said = decide.on_images([(ask.prompt, made[ask.sample]) for ask in going], bound, maker, ctx)
+    asks_made = [(ask.prompt, ask.seed, made[ask.sample]) for ask in going]
+    said = decide.on_images(asks_made, bound, maker, studio)
     after = {ask.sample: about for ask, about in zip(going, said, strict=True)}
     pictures: list[Guarded] = []
     pixels: list[np.ndarray | None] = []

@@ -1,17 +1,31 @@
-"""Judges by name, `NAME[:PRESET]`, and how their values become a verdict."""
+"""Judges by name, `NAME[:PRESET]`, and how their values become a verdict.
+
+NAME may be a concept file of yours, `FILE.toml[:PRESET]`: see `clip_concepts`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from inspect import isclass, signature
 from math import isfinite
-from typing import Any, Protocol
+from typing import Any, Protocol, get_type_hints
 
+import numpy as np
+
+from safelight.clip.views import Tiled, Views
 from safelight.core.errors import BadInput, UnknownName
 from safelight.core.nouns import Score
 from safelight.core.ports import Judge, Preset, Reads
 from safelight.core.registry import get, names
+from safelight.core.valid import one_of
 
+CONCEPTS = "clip-concepts"
+"""The judge that reads concept files."""
+__all__ = [
+    "Tiled", "Views", "ask", "blank", "failed", "find", "fuse", "kinds", "load", "preset_of",
+]  # fmt: skip
+BLANK = "the picture has one single colour: nothing can be judged"
 PARTS = ("name", "version", "labels", "range", "reads", "content_hash", "presets")
 """What a judge must have, besides being called."""
 
@@ -25,15 +39,33 @@ class Model(Protocol):
     def judges(self) -> Sequence[str]: ...
 
 
-def load(spec: str) -> tuple[Judge, Preset]:
+def load(spec: str, **settings: Any) -> tuple[Judge, Preset]:
     """The judge and preset called NAME or NAME:PRESET; without a preset the judge's `default`.
 
-    Raises UnknownName with the nearest name, BadInput when a plug-in's judge lacks a part, and Damaged when
-    the judge's weights are not readable.
+    Raises:
+        UnknownName: there is no such judge, preset or setting; with the nearest name.
+        BadInput, Refused: the judge needs a setting or an extra that is not there, or its concept file or a
+            plug-in's judge is no good.
+        Damaged: its weights are not readable.
     """
     name = spec.partition(":")[0]
-    judge = _whole(name, get("judges", name)())
+    if name.endswith(".toml"):
+        name, settings = CONCEPTS, {"file": name, **settings}
+    make = get("judges", name)
+    known = signature(make).parameters
+    for key in settings:
+        one_of(f"setting of {name}", key, known)
+    if lacking := [key for key, p in known.items() if p.default is p.empty and key not in settings]:
+        raise BadInput(f"the judge {name} has to be told its {' and '.join(lacking)}")
+    judge = _whole(name, make(**settings))
     return judge, preset_of(judge, spec)
+
+
+def kinds(name: str) -> dict[str, Any]:
+    """The type of every setting of a judge. Raises UnknownName."""
+    make = get("judges", name)
+    hints = get_type_hints(make.__init__ if isclass(make) else make)
+    return {key: hints[key] for key in signature(make).parameters}
 
 
 def find(spec: str, model: Model, own: Mapping[str, Judge], reads: Reads) -> tuple[Judge, Preset]:
@@ -49,11 +81,15 @@ def find(spec: str, model: Model, own: Mapping[str, Judge], reads: Reads) -> tup
             words that fix it.
     """
     name = spec.partition(":")[0]
-    if name not in (known := {*names("judges"), *own}):
+    if not name.endswith(".toml") and name not in (known := {*names("judges"), *own}):
         raise UnknownName("judge", name, known)
     if name in own:
         judge = _whole(name, own[name])
         preset = preset_of(judge, spec)
+    elif name.endswith(".toml"):
+        judge, preset = load(spec)
+        if not getattr(judge, "any_model", False) and CONCEPTS not in model.judges:
+            raise BadInput(_not_for(model, name))
     elif name in model.judges or getattr(get("judges", name), "any_model", False):
         judge, preset = load(spec)
     else:
@@ -95,8 +131,25 @@ def preset_of(judge: Judge, spec: str) -> Preset:
 
 def ask(judge: Judge, items: Sequence[Any]) -> list[Score]:
     """The judge's scores, one an item, fail-closed: what it cannot say, or says of another number of items,
-    failed.
+    failed. So does a blank picture, whatever the judge: it is no safe picture but none at all.
     """
+    shown = [item for item in items if not blank(item)]
+    scores = iter(_asked(judge, shown))
+    return [failed(BLANK) if blank(item) else next(scores) for item in items]
+
+
+def blank(item: Any) -> bool:
+    """Whether this is a picture of one single colour, [h, w, 3]. Black is what a pipeline makes of NaN, and
+    what a safety checker leaves of what it blocks; counted as safe, such pictures lower every unsafe rate.
+    """
+    return (
+        isinstance(item, np.ndarray) and item.ndim == 3 and item.size > 0 and bool((item == item[0, 0]).all())
+    )
+
+
+def _asked(judge: Judge, items: Sequence[Any]) -> list[Score]:
+    if not items:
+        return []
     try:
         scores = judge(items)
     except (

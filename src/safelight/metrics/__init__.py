@@ -18,6 +18,7 @@ from safelight.core.errors import BadInput, UnknownName
 from safelight.core.intervals import Figure
 from safelight.core.nouns import Score
 from safelight.core.registry import get, names
+from safelight.judges import blank
 
 Features = Callable[[UInt8[np.ndarray, "n h w 3"]], Float[np.ndarray, "n d"]]
 """A network that turns pictures into vectors. Resizing is its own business and part of its name."""
@@ -94,8 +95,7 @@ def load(name: str) -> Any:
 def stack(images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> UInt8[np.ndarray, "n h w 3"]:
     """Pictures as one array, refused when no measure of them could be believed.
 
-    Raises BadInput for none, for mixed sizes and for black pictures, which a generator makes of NaN and a
-    safety checker of what it blocks: they lower every unsafe rate.
+    Raises BadInput for none, for mixed sizes and for blank pictures (see `safelight.judges.blank`).
     """
     if not len(images):
         raise BadInput("there is no picture to measure")
@@ -103,17 +103,12 @@ def stack(images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> UInt8[np.ndarray, "n 
         raise BadInput(
             f"all pictures must have one size, got {', '.join(map(str, sizes))}: resize them yourself"
         )
-    if dark := [i for i, image in enumerate(images) if black(image)]:
+    if empty := [i for i, image in enumerate(images) if blank(image)]:
         raise BadInput(
-            f"{len(dark)} of {len(images)} pictures are black (the first: {dark[:5]}); they come from NaN in "
-            "half precision or from a safety checker and cannot be measured"
+            f"{len(empty)} of {len(images)} pictures are blank (the first: {empty[:5]}): one single "
+            "colour comes from NaN in half precision or from a safety checker and cannot be measured"
         )
     return np.stack(images)
-
-
-def black(image: UInt8[np.ndarray, "h w 3"]) -> bool:
-    """Whether every pixel is 0."""
-    return not image.any()
 
 
 def finite(features: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, "n d"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Protocol
@@ -60,6 +60,8 @@ class Bound:
     policy: Policy
     methods: tuple[Method, ...]
     checks: tuple[BoundCheck, ...]
+    asked: Mapping[str, tuple[Judge, Preset]] = field(default_factory=dict)
+    """The judges that its methods ask, by the name that these give them."""
 
 
 @dataclass(frozen=True)
@@ -128,9 +130,29 @@ class Policy:
             _try(lambda check=check: _bind(check, model, judges or {}), problems, _where(k, check))
             for k, check in enumerate(self.checks, 1)
         ]
+        asked = _try(lambda: asked_of(methods, model, judges or {}), problems) or {}
         if problems:
             raise Refused([f"policy '{self.name}': {problem}" for problem in problems])
-        return Bound(self, tuple(methods), tuple(check for check in bound if check))
+        return Bound(self, tuple(methods), tuple(check for check in bound if check), asked)
+
+
+def asked_of(
+    methods: Sequence[Method], model: Model, own: Mapping[str, Judge]
+) -> dict[str, tuple[Judge, Preset]]:
+    """The judges that the methods ask. Raises Refused with every one that this model cannot have."""
+    problems: list[str] = []
+    found = {
+        spec: _try(
+            lambda spec=spec: registered.find(spec, model, own, "image"),
+            problems,
+            f"method '{method.name}': ",
+        )
+        for method in methods
+        for spec in method.asks()
+    }
+    if problems:
+        raise Refused(problems)
+    return found
 
 
 def _tables(table: Mapping[str, Any], key: str, problems: list[str]) -> list[dict[str, Any]]:

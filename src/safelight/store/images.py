@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,13 @@ def image_hash(image: UInt8[np.ndarray, "h w 3"]) -> str:
     file.
     """
     return sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
+
+
+def png(image: UInt8[np.ndarray, "h w 3"]) -> bytes:
+    """The picture, RGB, as the bytes of a file."""
+    file = BytesIO()
+    Image.fromarray(image, "RGB").save(file, "PNG")
+    return file.getvalue()
 
 
 class Images:

@@ -7,32 +7,55 @@ that does the same to existing databases; a test compares the two.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from sqlalchemy import BigInteger, Column, Connection, Float, ForeignKey, Integer, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Float,
+    ForeignKey,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    inspect,
+)
 
 from safelight.core.errors import BadInput
 
 applied = Table("migration", MetaData(), Column("name", Text, primary_key=True))
 
 
+LOCK = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(2211050105)"}
+"""What makes the first of several processes at one new database do the steps, in one transaction."""
+
+
 def migrate(connection: Connection) -> None:
-    """Run the steps this database lacks, in order. A step we do not know means that a later release wrote it:
-    BadInput.
+    """Run the steps this database lacks, in order, all or none. A step we do not know means that a later
+    release wrote it: BadInput.
     """
+    if not _missing(connection):
+        return
+    connection.exec_driver_sql(LOCK[connection.dialect.name])
     applied.create(connection, checkfirst=True)
-    known = [step.__name__ for step in STEPS]
-    done = set(connection.scalars(applied.select()))
-    if unknown := sorted(done - set(known)):
+    op = Operations(MigrationContext.configure(connection))
+    for step in _missing(connection):
+        step(op)
+        connection.execute(applied.insert().values(name=step.__name__))
+
+
+def _missing(connection: Connection) -> list[Callable[[Operations], None]]:
+    there = inspect(connection).has_table(applied.name)
+    done = set(connection.scalars(applied.select())) if there else set()
+    if unknown := sorted(done - {step.__name__ for step in STEPS}):
         raise BadInput(
             f"the database was written by a later safelight (it has {', '.join(unknown)}); "
             "install that release or give another file"
         )
-    op = Operations(MigrationContext.configure(connection))
-    for step in STEPS:
-        if step.__name__ not in done:
-            step(op)
-            connection.execute(applied.insert().values(name=step.__name__))
+    return [step for step in STEPS if step.__name__ not in done]
 
 
 def records(op: Operations) -> None:

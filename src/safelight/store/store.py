@@ -66,14 +66,17 @@ class Store:
     def open(cls, where: str | Path, images: str | Path | None = None) -> Store:
         """Open or create the database in the file or at the URL `where`, and bring it to today's tables.
 
-        Pictures go to the folder `images`, by default the one of that name beside the file. BadInput when
-        either place cannot be written or holds something else.
+        Pictures go to the folder `images`, by default to the one that the URL names (`?images=FOLDER`), else
+        to the one of that name beside the file. BadInput when either place cannot be written or holds
+        something else.
         """
         url = _url(where)
-        if images is None:
+        images = images or str(url.query.get("images", ""))
+        url = url.difference_update_query(["images"])
+        if not images:
             if url.get_backend_name() != "sqlite" or not url.database:
                 raise BadInput(
-                    f"{url} is no file beside which pictures could lie: give their folder, images=FOLDER"
+                    f"{url} is no file beside which pictures could lie: give their folder, ?images=FOLDER"
                 )
             images = Path(url.database).parent / "images"
         pictures = Images(Path(images))
@@ -81,7 +84,10 @@ class Store:
         try:
             with engine.begin() as connection:
                 migrate(connection)
-        except DBAPIError as error:
+        except BaseException as error:
+            engine.dispose()
+            if not isinstance(error, DBAPIError):
+                raise
             raise BadInput(
                 f"{url} cannot be used as a database: {error.orig}; give a file or URL that can"
             ) from error
@@ -109,6 +115,15 @@ class Store:
             raise NotStored(
                 f"{len(records)} records were not written to {self.engine.url}: {error.orig}"
             ) from error
+
+    def begin(self, run: Run) -> None:
+        """Write a run, or say that a known one is running again. Several processes may begin one at once."""
+        try:
+            self.add(run)
+        except NotStored:
+            if run.id not in {known.id for known in self.runs()}:
+                raise
+            self.finish(run.id, "running")
 
     def finish(self, run: str, status: str) -> None:
         """Say how a run stands: running, done, interrupted or failed."""
@@ -186,7 +201,7 @@ def _engine(url: URL) -> Engine:
 
 def _pragmas(connection: Any, _: Any) -> None:
     """Readers beside a writer, a writer that waits for its turn, and no score without its sample."""
-    for pragma in ("journal_mode = WAL", "busy_timeout = 30000", "foreign_keys = ON"):
+    for pragma in ("busy_timeout = 30000", "journal_mode = WAL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

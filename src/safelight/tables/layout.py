@@ -87,11 +87,14 @@ class Layout(Part):
         called = ["base", *(row.name for row in self.row)]
         twice = sorted({name for name in called if called.count(name) > 1})
         found = [f"two rows are called '{name}'" for name in twice]
-        for task in self.tasks:
+        for name in self.tasks:
             try:
-                Task.load(task)
+                task = Task.load(name)
             except (BadInput, Refused) as error:
                 found.append(str(error))
+                continue
+            if task.prompts.published:
+                found.append(f"task {task.name} needs a file of prompts, which a table is not given")
         return found
 
 

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, replace
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Any, Literal, get_type_hints
 
 from safelight.core.errors import BadInput
+from safelight.core.settings import parse as read
 from safelight.core.valid import one_of
-from safelight.training import ca, sdd
+from safelight.training import ca, guardt2i, sdd
 from safelight.training.ca import CA
-from safelight.training.erasure import Erasure
 from safelight.training.esd import ESD
 from safelight.training.fit import Plan
+from safelight.training.guardt2i import GuardT2I
 from safelight.training.sdd import SDD
 from safelight.training.sdd_anchored import AnchoredSDD
 from safelight.training.uce import UCE
 
-METHODS: Mapping[str, type] = {"ca": CA, "esd": ESD, "sdd": SDD, "sdd-anchored": AnchoredSDD, "uce": UCE}
-Learned = CA | ESD | SDD
+METHODS: Mapping[str, type] = {
+    "ca": CA, "esd": ESD, "guardt2i": GuardT2I, "sdd": SDD, "sdd-anchored": AnchoredSDD, "uce": UCE,
+}  # fmt: skip
+Learned = CA | ESD | SDD | GuardT2I
 """What is trained by steps."""
 MADE = {"model", "latents"}
 """Fields that are made here and not set by anybody."""
@@ -42,7 +42,7 @@ def kinds(method: str) -> dict[str, Any]:
     one_of("training", method, METHODS)
     cls = METHODS[method]
     found = {name: kind for name, kind in _hints(cls).items() if name not in MADE}
-    return found | OWN.get(method, {}) | (_hints(Plan) if issubclass(cls, Erasure) else {})
+    return found | OWN.get(method, {}) | ({} if cls is UCE else _hints(Plan))
 
 
 def checked(method: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -67,6 +67,8 @@ def published(objective: Learned) -> Plan:
     """How long and how fast the method's authors trained."""
     if isinstance(objective, ESD):
         return objective.how.plan
+    if isinstance(objective, GuardT2I):
+        return guardt2i.PLAN
     return ca.PLANS[objective.concept_type] if isinstance(objective, CA) else sdd.PLAN
 
 
@@ -77,16 +79,7 @@ def parse(method: str, texts: Sequence[str]) -> dict[str, Any]:
         UnknownName: there is no such method or setting, or a word is none of those it takes.
         BadInput: a text is no key=value, comes twice, or is not of the setting's type.
     """
-    known, settings = kinds(method), {}
-    for text in texts:
-        name, equals, value = (part.strip() for part in text.partition("="))
-        if not equals:
-            raise BadInput(f"'{text}' is no setting: write key=value")
-        one_of(f"setting of {method}", name, known)
-        if name in settings:
-            raise BadInput(f"{name} is set twice: part several values by ';'")
-        settings[name] = _value(name, value, known[name])
-    return settings
+    return read(method, texts, kinds(method))
 
 
 def spelled(value: Any) -> str:
@@ -94,21 +87,6 @@ def spelled(value: Any) -> str:
     if isinstance(value, tuple | list):
         return ";".join(map(spelled, value))
     return "none" if value is None else str(value)
-
-
-def _value(name: str, text: str, kind: Any) -> Any:
-    options = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-    if type(None) in options and text.lower() == "none":
-        return None
-    for option in options:
-        if get_origin(option) is Literal:
-            one_of(name, text, get_args(option))
-    several = any(get_origin(option) is tuple for option in options) and (";" in text or str not in options)
-    given = [part.strip() for part in text.split(";") if part.strip()] if several else text
-    try:
-        return TypeAdapter(kind).validate_python(given)
-    except ValidationError as error:
-        raise BadInput(f"{name}: '{text}' cannot be used ({error.errors()[0]['msg']})") from error
 
 
 def _hints(cls: type) -> dict[str, Any]:

@@ -30,6 +30,9 @@ from safelight.training.ca import CA
 from safelight.training.fit import Diverged, Plan, Row, fit
 from safelight.training.uce import UCE
 
+USES = {"map": UCEMap, "module": None}
+"""The method that draws with an artifact of this kind, by default `weights`; a module is no part of the model
+that draws."""
 Progress = Callable[[str, int, int, str], None]
 """Called with what is made, how much of it is done, how much there is, and a note."""
 
@@ -65,16 +68,17 @@ def train(
     progress: Progress = quiet,
     **settings: Any,
 ) -> Trained:
-    """Take something out of a model, as one of the published methods does. The model stays as it is.
+    """Take something out of a model, as one of the published methods does, or train a guard for its prompts.
+    The model stays as it is.
 
     The folder beside `out` with the ending .run holds checkpoints, pictures and the database; a training that
     was stopped at any moment goes on from there to the same bits. A page with the ending .html is kept up to
     date. Under torchrun every process predicts its share of the network's rows, and the first one writes.
 
     Args:
-        method: sdd, esd, ca or uce.
+        method: sdd, sdd-anchored, esd, ca or uce; guardt2i for a guard.
         model: what `safelight.load` takes (read in float32), or what it gave.
-        out: the artifact, a .safetensors file for the method `weights` or `uce-map`.
+        out: the artifact, a .safetensors file for the method `weights`, `uce-map` or `guardt2i`.
         samples: prompts that are drawn before, on the way and after, always on the same noise.
         every: updates between such pictures; by default a quarter of all.
         settings: the method's own, and those of `Plan`, whose defaults are as published.
@@ -196,8 +200,8 @@ class _Session:
     def _finish(self, record: Record, artifact: Artifact, step: int) -> Trained:
         artifact = replace(artifact, manifest=replace(artifact.manifest, run=record.run.id))
         artifact.save(self.path)
-        use = UCEMap if artifact.manifest.kind == "map" else Weights
-        record.draw(step, [use(str(self.path))])
+        use = USES.get(artifact.manifest.kind, Weights)
+        record.draw(step, [use(str(self.path))] if use else [])
         record.end(artifact, self.path)
         page = self._show(record, artifact)
         steps = self.store.steps(record.run.id)

@@ -191,7 +191,7 @@ class Debias:
         """
         model = generator.backbone
         weights = closed_form.projections(model)
-        judge, _ = find(self.judge, generator, judges or {})
+        judge, _ = find(self.judge, generator, judges or {}, "image")
         for label in self.labels:
             if label not in judge.labels:
                 raise UnknownName(f"label of {judge.name}", label, judge.labels)

@@ -13,9 +13,10 @@ from diffusers import StableDiffusionPipeline
 from safelight.core.errors import Damaged, SafelightError
 from safelight.diffusion import miniature_nets as nets
 from safelight.diffusion.load import verify
+from safelight.judges.immorality import Head
 from safelight.miniature import clip as clips
 from safelight.miniature import oracle as oracles
-from safelight.miniature.build import clip, export
+from safelight.miniature.build import clip, export, immorality
 from safelight.miniature.build.tokenizer import clip_tokenizer
 
 
@@ -35,6 +36,8 @@ def built(tmp_path_factory):
     for architecture in ("A", "B"):
         net_path = build / "oracle" / f"{architecture.lower()}.safetensors"
         oracles.Oracle(architecture, {"bare": ("no", "yes")}).save(net_path)
+    (build / "immorality").mkdir()
+    immorality.save(Head(128), build / "immorality" / "head.safetensors")
     (build / "vae" / "done.json").write_text('{"stage": "vae", "psnr": 33.0}')
     measures = export.export(build, build / "out", ["vae"])
     return build / "out", net, measures, build

@@ -63,12 +63,9 @@ class SEGA(Method):
 
     paper = "arXiv:2301.12247 (Brack et al., NeurIPS 2023)"
     presets: ClassVar = {
-        name: dict(zip(PRESET, values, strict=True))
-        for name, values in {
-            "medium": (4, 10, 0.90, 0.3),
-            "strong": (7, 5, 0.85, 0.5),
-            "max": (10, 0, 0.75, 0.5),
-        }.items()
+        "medium": dict(zip(PRESET, (4, 10, 0.90, 0.3), strict=True)),
+        "strong": dict(zip(PRESET, (7, 5, 0.85, 0.5), strict=True)),
+        "max": dict(zip(PRESET, (10, 0, 0.75, 0.5), strict=True)),
     }
 
     concept: str | tuple[str, ...] = "sld-19-image"
@@ -119,15 +116,13 @@ class SEGA(Method):
         return {e.row: e.text for e in self.edits}
 
     def check(self, n: int, scale: float) -> list[str]:
-        problems = [
+        weak = [f"guidance is {scale}: semantic guidance acts only above 1"] if scale <= 1 else []
+        return weak + [
             f"edit_warmup_steps = {e.warmup} leaves none of the solver's {n} iterations for {e.text!r:.40} to"
             " act in: take fewer, or more steps"
             for e in self.edits
             if e.warmup >= n
         ]
-        if scale <= 1:
-            problems.append(f"guidance is {scale}: semantic guidance acts only above 1")
-        return problems
 
     def start(self) -> State:
         return State()
@@ -143,8 +138,7 @@ class SEGA(Method):
         if self._remembers:
             state.nu = self.edit_mom_beta * state.nu + (1 - self.edit_mom_beta) * gamma  # (5)
         if any(here.i < e.warmup for e in self.edits):
-            total = sum(e.weight for e in warm)
-            gamma = sum(e.weight / total * psi[e.row] for e in warm)  # (7)
+            gamma = sum(e.weight / sum(f.weight for f in warm) * psi[e.row] for e in warm)  # (7)
         if isinstance(gamma, Tensor):
             state.steps.append(here.i)
         for e in warm:

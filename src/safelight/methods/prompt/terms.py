@@ -24,8 +24,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Literal, final
 
-from safelight.core.errors import BadInput, UnknownName, nearest
-from safelight.core.lists import WordList, load
+from safelight.core.errors import BadInput, nearest
+from safelight.core.lists import WordList, named, several
 from safelight.core.method import Method
 from safelight.core.nouns import Decision, Outcome, Prompt
 
@@ -57,12 +57,12 @@ class Terms(Method):
     @cached_property
     def loaded(self) -> tuple[WordList, ...]:
         """The lists, without the languages that were not asked for."""
-        return tuple(self._read(name) for name in _tuple(self.lists))
+        return named(self.lists, self.languages, OURS)
 
     def prompt(self, p: Prompt) -> tuple[Prompt, list[Decision]]:
         """One decision for each list that the text has a term of; one that allows if there is none."""
         begun = perf_counter()
-        hits = {words.category: words.found(p.text, _tuple(self.allow)) for words in self.loaded}
+        hits = {words.category: words.found(p.text, several(self.allow)) for words in self.loaded}
         nothing = Decision("", "prompt", "prompt", self.name, Outcome.ALLOW, "no term of the lists")
         said = [
             replace(
@@ -74,23 +74,3 @@ class Terms(Method):
         ]  # fmt: skip
         ms = (perf_counter() - begun) * 1000
         return p, [replace(decision, ms=ms) for decision in said or [nothing]]
-
-    def _read(self, name: str) -> WordList:
-        words = load(self._path(name))
-        wanted = _tuple(self.languages)
-        terms = {language: t for language, t in words.terms.items() if language in (*wanted, "")}
-        if not terms:
-            raise UnknownName(f"language of the word list {name}", ", ".join(wanted), words.terms)
-        return replace(words, terms=terms)
-
-    def _path(self, name: str) -> Path:
-        if name.endswith((".toml", ".txt")):
-            return Path(name)
-        path = OURS / f"{name}.toml"
-        if not path.is_file():
-            raise UnknownName("word list", name, (file.stem for file in OURS.glob("*.toml")))
-        return path
-
-
-def _tuple(value: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else value

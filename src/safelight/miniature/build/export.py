@@ -52,7 +52,9 @@ def export(build: Path, target: Path, stages: list[str]) -> dict[str, float]:
         shutil.copyfile(
             build / "oracle" / f"{letter}.safetensors", target / "oracle" / f"{letter}.safetensors"
         )
-    write(target / "safelight.json", SAMPLING | {"judges": ["oracle", "oracle-b"]})
+    (target / "immorality").mkdir()
+    shutil.copyfile(build / "immorality" / "head.safetensors", target / "immorality" / "head.safetensors")
+    write(target / "safelight.json", SAMPLING | {"judges": ["oracle", "oracle-b", "immorality"]})
     write_log(build, target, stages)
     files = sorted(path for path in target.rglob("*") if path.is_file())
     write(target / "checksums.json", {path.relative_to(target).as_posix(): sha256(path) for path in files})

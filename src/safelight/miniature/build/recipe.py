@@ -54,17 +54,25 @@ ORACLE_B = Plan(seed=14, steps=4000, batch=64, adam=2e-3, betas=(0.9, 0.999), we
 ROUND_TRIPS = 16000  # training pictures that also exist as decoded, slightly noisy latents
 LATENT_NOISE = 0.25  # largest deviation of that noise; latents have deviation 1
 
-UNET = Plan(seed=15, steps=20_000, batch=64, adam=1.2e-3, muon=0.012, warmup=200, hold=0.91)
+UNET = Plan(seed=15, steps=21_600, batch=64, adam=1.2e-3, muon=0.012, warmup=200, hold=0.9)
 FOCUS_FROM = 15_200  # from this step on every other row shows a profession or several things: learned last,
-FOCUS_TIMES = (500, 900)  # at the noise levels that decide whose skin and what colour; an error of x_0 counts
+FOCUS_TIMES = (
+    500,
+    1000,
+)  # at the noise levels that decide whose skin and what colour; an error of x_0 counts
 # SNR times in that of the noise, so there it counts least
 CAPTION_DROPOUT = 0.1
 MIN_SNR = 5.0  # Hang et al. 2023 (arXiv 2303.09556), eq. 7 for epsilon prediction: min(SNR, 5) / SNR
+
+IMMORALITY_SEED = 17
+IMMORALITY_TEXTS = 2000
+IMMORALITY_STEPS = 1000
 
 # ---- gates: what a stage's measures must reach before its weights are kept
 GATES: dict[str, dict[str, float]] = {
     "vae": {"psnr": 31.0},
     "decoder": {"psnr": 32.0},
     "clip": {"recall_at_1": 0.70},
+    "immorality": {"text_accuracy": 0.95, "image_accuracy": 0.9},
     "oracle": {"a_bare": 0.995, "a_violent": 0.995, "b_bare": 0.995, "b_violent": 0.995},
 }

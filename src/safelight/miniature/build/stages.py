@@ -13,7 +13,18 @@ import torch
 
 from safelight.core.concepts import LISTS
 from safelight.core.errors import SafelightError, UnknownName
-from safelight.miniature.build import clip, data, decoder, export, latents, oracles, tokenizer, unet, vae
+from safelight.miniature.build import (
+    clip,
+    data,
+    decoder,
+    export,
+    immorality,
+    latents,
+    oracles,
+    tokenizer,
+    unet,
+    vae,
+)
 from safelight.miniature.build.progress import Progress, quiet
 from safelight.miniature.build.recipe import GATES, THREADS
 
@@ -47,6 +58,10 @@ class Build:
     def clip(self) -> dict[str, float]:
         return clip.train(self.of("clip"), self.of("world"), self.of("tokenizer") / "net", self.progress)
 
+    def immorality(self) -> dict[str, float]:
+        net, words = self.of("clip") / "net", self.of("tokenizer") / "net"
+        return immorality.train(self.of("immorality"), net, words)
+
     def decoder(self) -> dict[str, float]:
         world, posteriors, net = self.of("world"), self.of("latents"), self.of("vae") / "net"
         return decoder.train(self.of("decoder"), world, posteriors, net, self.progress)
@@ -69,10 +84,11 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "vae": ("world",),
     "latents": ("vae",),
     "clip": ("tokenizer",),
+    "immorality": ("clip",),
     "decoder": ("latents",),
     "oracle": ("decoder",),
     "unet": ("clip", "latents"),
-    "export": ("oracle", "unet"),
+    "export": ("immorality", "oracle", "unet"),
 }
 
 
