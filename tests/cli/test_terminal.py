@@ -13,6 +13,8 @@ from safelight import __version__, cli
 from safelight.cli import terminal
 from safelight.core.errors import BadInput, Damaged, Refused
 
+INNER = ("miniature render", "miniature build", "miniature card", "policy calibrate", "policy explain")
+
 
 def failing(error):
     app = terminal.command("safelight test")
@@ -37,9 +39,7 @@ def test_the_overview_says_what_the_command_says_of_itself(name, capsys):
     assert cli.COMMANDS[name] in import_module(f"safelight.cli.{name}").app.help
 
 
-@pytest.mark.parametrize(
-    "name", [*cli.COMMANDS, "miniature render", "miniature build", "miniature card", "policy calibrate"]
-)
+@pytest.mark.parametrize("name", [*cli.COMMANDS, *INNER])
 def test_every_command_explains_itself(name, capsys):
     assert cli.run([*name.split(), "--help"]) == 0
     out = capsys.readouterr().out

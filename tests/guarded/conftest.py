@@ -15,6 +15,7 @@ from safelight.diffusion import tiny
 from safelight.diffusion.load import load
 from safelight.policies import Policy
 from safelight.store import Store
+from tests.guarded.faults import World
 
 DARK = """
 schema = 1
@@ -54,6 +55,17 @@ def tiny_model():
     model = load(tiny.sd())
     model.sampling = replace(model.sampling, steps=2, guidance=5.0, block=2)
     return model
+
+
+@pytest.fixture(scope="session")
+def shared_pipe():
+    """For tests that leave it as it was."""
+    return tiny.sd()
+
+
+@pytest.fixture
+def world(shared_pipe, store, monkeypatch):
+    return World(shared_pipe, store, monkeypatch)
 
 
 @pytest.fixture

@@ -204,7 +204,8 @@ def test_a_store_that_breaks_and_recovers_loses_only_what_it_could_not_write(tin
     pictures = generate("a cat", tiny_model, RESEARCH, n=4, store=store).pictures  # blocks of two
     assert [p.outcome for p in pictures] == ["block", "block", "allow", "allow"]
     [run] = store.runs()
-    assert [s.id for s in store.samples(run.id)] == [p.sample for p in pictures[2:]]
+    assert [s.status for s in store.samples(run.id)] == ["failed", "failed", "ok", "ok"]
+    assert [d.method for d in store.decisions(run.id)] == ["store", "store", "hard-stop", "hard-stop"]
 
 
 def test_pictures_that_cannot_be_kept_are_not_released(tiny_model, store, monkeypatch):

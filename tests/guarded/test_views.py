@@ -70,7 +70,7 @@ class Blind(Method):
 
 def test_a_reading_that_fails_blocks():
     judge = Short()
-    check = BoundCheck(Check("prompt", "short", Outcome.BLOCK), judge, judge.presets["default"])
+    check = BoundCheck(Check("prompt", "short", Outcome.BLOCK), judge, judge.presets["default"], "0")
     _, decisions = on_prompt(Prompt("a car"), Bound(Policy("blind"), (Blind(),), (check,)))
     assert [(d.outcome, d.status, d.hook) for d in decisions[1:]] == [(Outcome.BLOCK, "failed", "views")]
     assert judge.seen == []

@@ -1,4 +1,4 @@
-"""safelight policy calibrate"""
+"""safelight policy explain, calibrate"""
 
 from __future__ import annotations
 
@@ -7,7 +7,24 @@ from pathlib import Path
 from safelight.cli.terminal import Flag, command, emit, progress, say, show, writable
 
 app = command("safelight policy")
-app.help = "Choose a check's threshold from your own labelled pictures: calibrate."
+app.help = "Explain a policy, or choose a check's threshold from labelled pictures: explain, calibrate."
+
+
+@app.command
+def explain(policy: str = "general", *, json: Flag = False) -> None:
+    """Say what a policy does, in plain words: methods, checks, thresholds, and what happens on failure.
+
+    Args:
+        policy: general, school, research, a method such as sld-medium, or a TOML file.
+        json: Print one JSON document.
+    """
+    from safelight.policies import Policy
+    from safelight.policies.explain import explain, in_words
+
+    told = explain(Policy.load(policy))
+    if json:
+        return emit(told | {"words": in_words(told)})
+    print("\n".join(in_words(told)))
 
 
 @app.command

@@ -90,6 +90,7 @@ class Run:
         if i == self.n or not bool(t == self.timesteps[i]):
             raise Refused(["the pipeline left its scheduler's time steps: its steps cannot be followed"])
         self.i = i + 1
+        self.count = len(x)
         if not self.guides:
             return args, kwargs
         b = len(self.prompts)
@@ -102,7 +103,9 @@ class Run:
         self.here = Moment(
             i, self.n, t, _precise(latent), *self.levels[i], self.backbone.kind, scale, self.backbone.decode
         )
-        return _widened(args, b, [None] * len(own)), _widened(kwargs, b, own)
+        args = _widened(args, b, [None] * len(own))
+        self.count = len(args[0])
+        return args, _widened(kwargs, b, own)
 
     def answer(self, out: tuple) -> tuple:
         """u', p' in the place of the predictions of all rows.
@@ -110,6 +113,8 @@ class Run:
         Both are the guided prediction: then the pipeline's guidance adds exact zeros. To rescale its result
         to the spread of p (`guidance_rescale`) a pipeline needs p itself; then u' = (s p - guided) / (s - 1).
         """
+        if len(out[0]) != self.count:  # diffusers would share one prediction out among several pictures
+            raise Refused([f"the network was asked about {self.count} rows and answered {len(out[0])}"])
         if not self.guides:
             return out
         predictions = _precise(out[0]).chunk(len(self.names))

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from math import isfinite
 from time import perf_counter
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from safelight.core.hard_stop import hard_stop
-from safelight.core.nouns import Decision, Outcome, Prompt, Score
-from safelight.judges import ask, fuse
-from safelight.policies import Bound, BoundCheck
+from safelight.core.method import Method
+from safelight.core.nouns import Decision, Outcome, Prompt
+from safelight.core.records import canonical
+from safelight.guarded.judging import NOBODY, judged
+from safelight.policies import Bound
 
-NOBODY = ""
-"""The sample of a decision until it is known which picture it is about."""
 HARD_STOP = "hard-stop"
 
 
@@ -29,7 +27,7 @@ def on_prompt(prompt: Prompt, bound: Bound) -> tuple[Prompt, list[Decision]]:
     sought: list[str] = []
     for method in bound.methods:
         try:
-            sought += method.sought
+            sought += _texts(method.sought)
         except Exception as error:  # a method may be anybody's code
             return prompt, [rule(prompt), broken("prompt", "sought", method.name, repr(error))]
     decisions = [rule(prompt, sought)]
@@ -37,7 +35,7 @@ def on_prompt(prompt: Prompt, bound: Bound) -> tuple[Prompt, list[Decision]]:
         if stopped(decisions):
             return prompt, decisions
         try:
-            written, said = method.prompt(prompt)
+            written, said = _rewritten(method, prompt)
         except Exception as error:
             return prompt, [*decisions, broken("prompt", "prompt", method.name, repr(error))]
         decisions += [*said, *([rule(written, sought)] if written != prompt else [])]
@@ -48,7 +46,7 @@ def on_prompt(prompt: Prompt, bound: Bound) -> tuple[Prompt, list[Decision]]:
     texts = {prompt.text: None}  # in order, each once
     for method in bound.methods:
         try:
-            texts |= dict.fromkeys(method.views(prompt))
+            texts |= dict.fromkeys(_texts(method.views(prompt)))
         except Exception as error:
             return prompt, [*decisions, broken("prompt", "views", method.name, repr(error))]
     return prompt, [*decisions, *(said for check in checks for said in judged(check, list(texts)))]
@@ -77,34 +75,26 @@ def on_images(
     """
     finished = [_after_methods(*one, bound, maker, studio) for one in made]
     seen = [(image, decisions) for image, decisions in finished if image is not None]
+    on_pictures(seen, bound)
+    return finished
+
+
+def on_pictures(seen: Sequence[tuple[np.ndarray, list[Decision]]], bound: Bound) -> None:
+    """Adds what the image checks decide to the decisions of each picture [h, w, 3]."""
     for check in bound.checks:
         if check.check.stage == "image" and seen:
             said = judged(check, [image for image, _ in seen])
             for (_, decisions), decision in zip(seen, said, strict=True):
                 decisions.append(decision)
-    return finished
-
-
-def judged(bound: BoundCheck, items: Sequence[Any]) -> list[Decision]:
-    """One decision an item, from one call of the check's judge."""
-    check, judge = bound.check, bound.judge
-    failed = Decision(
-        NOBODY, check.stage, "check", check.judge, check.on_error, "", check.category,
-        judge=f"{judge.name}@{judge.version}", status="failed",
-    )  # fmt: skip
-    begun = perf_counter()
-    try:
-        verdicts = [_verdict(bound, score, failed) for score in ask(judge, items)]
-    except Exception as error:  # a judge may be anybody's code
-        verdicts = [replace(failed, reason=f"{judge.name} failed: {error!r}")] * len(items)
-    ms = (perf_counter() - begun) * 1000 / len(items)
-    return [replace(verdict, ms=ms) for verdict in verdicts]
 
 
 def rule(prompt: Prompt, sought: Sequence[str] = ()) -> Decision:
     """What the hard stop says; neither the texts nor the words that it found."""
     begun = perf_counter()
-    stop = hard_stop(prompt, sought)
+    try:
+        stop = hard_stop(prompt, sought)
+    except Exception as error:  # its tables cannot be read, perhaps
+        return broken("prompt", "rule", HARD_STOP, type(error).__name__)
     outcome, reason = (Outcome.BLOCK, "no policy allows this") if stop else (Outcome.ALLOW, "does not apply")
     ms = (perf_counter() - begun) * 1000
     return Decision(NOBODY, "prompt", "rule", HARD_STOP, outcome, reason, category=HARD_STOP, ms=ms)
@@ -121,9 +111,13 @@ def broken(stage: Literal["prompt", "image"], hook: str, part: str, why: str) ->
 
 
 def sound(image: Any) -> bool:
-    """Whether this can be judged and shown: uint8 [h, w, 3]."""
+    """Whether this can be judged and shown: uint8 [h, w, 3], with pixels."""
     return (
-        isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
+        isinstance(image, np.ndarray)
+        and image.dtype == np.uint8
+        and image.ndim == 3
+        and image.shape[2] == 3
+        and image.size > 0
     )
 
 
@@ -134,9 +128,10 @@ def _after_methods(
     if image is not None:
         image, decisions = _hooked(image, prompt, bound, studio.of(seed, image))
         why = "no picture of 8-bit RGB pixels came out"
-    return (
-        (image, decisions) if sound(image) else (None, [*decisions, broken("image", "generate", maker, why)])
-    )
+    if not sound(image):
+        return None, [*decisions, broken("image", "generate", maker, why)]
+    own = np.array(image)  # a method that keeps its array cannot change this one behind the checks
+    return own, decisions
 
 
 def _hooked(image: Any, prompt: Prompt, bound: Bound, ctx: Any) -> tuple[Any, list[Decision]]:
@@ -144,34 +139,30 @@ def _hooked(image: Any, prompt: Prompt, bound: Bound, ctx: Any) -> tuple[Any, li
     for method in bound.methods:
         try:
             image, said = method.image(image, prompt, ctx)
+            decisions += _decisions(said)
         except Exception as error:
             return image, [*decisions, broken("image", "image", method.name, repr(error))]
-        decisions += said
     return image, decisions
 
 
-def _verdict(bound: BoundCheck, score: Score, failed: Decision) -> Decision:
-    """`failed`, unless the score is one that can be believed."""
-    values, preset, (low, high) = score.values, bound.preset, bound.judge.range
-    if values is None:
-        return replace(failed, reason=score.detail)
-    if not all(low <= values[label] <= high for label in preset.labels):
-        return replace(failed, reason=f"{bound.judge.name} left its range [{low:g}, {high:g}]")
-    value, category = fuse(values, preset), max(preset.labels, key=lambda label: values[label])
-    if not isfinite(value):
-        return replace(failed, reason=f"{bound.judge.name}: the preset makes {value} of its values")
-    outcome, relation = _outcome(bound, value)
-    reason = f"{category} {value:.3f} {relation}"
-    return replace(
-        failed, outcome=outcome, reason=reason, category=category, score=value,
-        threshold=preset.threshold, status="ok",
-    )  # fmt: skip
+def _rewritten(method: Method, prompt: Prompt) -> tuple[Prompt, list[Decision]]:
+    written, said = method.prompt(prompt)
+    if not isinstance(written, Prompt):
+        raise TypeError(f"a {type(written).__name__} is no Prompt")
+    return written, _decisions(said)
 
 
-def _outcome(bound: BoundCheck, value: float) -> tuple[Outcome, str]:
-    check, threshold = bound.check, bound.preset.threshold
-    if value >= threshold:
-        return check.action, f"reaches {threshold:g}"
-    if check.unsure is not None and value >= check.unsure[0]:
-        return Outcome.REVIEW, f"is between {check.unsure[0]:g} and {threshold:g}: a person decides"
-    return Outcome.ALLOW, f"is below {threshold:g}"
+def _decisions(said: Any) -> list[Decision]:
+    """As given, if all are decisions with an outcome, and with nothing in them that cannot be on record."""
+    for decision in said:
+        if not isinstance(decision, Decision) or decision.outcome not in list(Outcome):
+            raise TypeError(f"a {type(decision).__name__} is no decision, or has no known outcome")
+        canonical(decision)
+    return list(said)
+
+
+def _texts(given: Any) -> list[str]:
+    """As given, if it is a list of texts; one text would be taken for its letters."""
+    if isinstance(given, str) or not all(isinstance(text, str) for text in given):
+        raise TypeError("several texts were wanted")
+    return list(given)

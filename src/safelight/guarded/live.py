@@ -26,7 +26,7 @@ from safelight.diffusion.guard import Door
 from safelight.diffusion.rows import warn_off
 from safelight.guarded import arguments
 from safelight.guarded.record import Record, run_row
-from safelight.guarded.release import Result
+from safelight.guarded.release import Guarded, Result
 from safelight.guarded.stages import Ask, Prompts, asks, finished, prompts_of
 from safelight.guarded.studio import Studio
 from safelight.policies import Bound, Policy, asked_of
@@ -118,19 +118,30 @@ class Live:
         run = uuid4().hex
         asked = list(asks(run, prompts, n, seed, self.bound))
         asked, settings["generator"] = _noise(asked, generator)
+        if self.store is None:
+            return Result(self._pictures(asked, n, settings)[0])
+        protocol = {"model": self.door.generator.content_hash, "pipeline": _plain(self.door.pipe, settings)}
+        row = run_row(run, "guard", self.door.name, protocol, self.bound, asked, n, seed)
+        record = Record(self.store, row, self.bound.policy.keep_prompts)
+        status = "failed"
+        try:
+            with record.drawing(asked, self.door.name, block=0):
+                pictures, pixels = self._pictures(asked, n, settings)
+            released = record.release(pictures, pixels, block=0)
+            status = "done"
+        finally:
+            record.close(status)
+        return Result(released)
+
+    def _pictures(
+        self, asked: Sequence[Ask], n: int, settings: Mapping[str, Any]
+    ) -> tuple[list[Guarded], list[np.ndarray | None]]:
+        """Pictures as they may be released, and their pixels as they were made."""
         asked, made = self._made(asked, n, settings)
         warn_off(picture.reports for picture in made.values())
         with self.door.own() if self.repairs else nullcontext():
             studio = Studio(self.door.generator, self.door.generator.sampling, self.bound)
-            pictures, pixels = finished(asked, made, self.bound, self.door.name, studio)
-        if self.store is None:
-            return Result(pictures)
-        protocol = {"model": self.door.generator.content_hash, "pipeline": _plain(self.door.pipe, settings)}
-        row = run_row(run, "guard", self.door.name, protocol, self.bound, asked, n, seed)
-        record = Record(self.store, row, self.bound.policy.keep_prompts)
-        released = record.release(pictures, pixels, block=0)
-        record.close("done")
-        return Result(released)
+            return finished(asked, made, self.bound, self.door.name, studio)
 
     def _made(
         self, asked: Sequence[Ask], n: int, settings: Mapping[str, Any]

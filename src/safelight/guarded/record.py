@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -13,7 +14,7 @@ from safelight.core.nouns import Decision, Outcome, Status
 from safelight.core.records import Run, Sample, canonical, digest
 from safelight.guarded.decide import stopped
 from safelight.guarded.release import Guarded
-from safelight.guarded.stages import Ask
+from safelight.guarded.stages import Ask, unmade
 from safelight.policies import Bound
 from safelight.store import Store
 
@@ -58,19 +59,34 @@ class Record:
         try:
             samples = [self._sample(p, made, block) for p, made in zip(pictures, pixels, strict=True)]
             decisions = [self._kept(decision) for picture in pictures for decision in picture.decisions]
-            self.store.add(*([] if self.begun else [self.run]), *samples, *decisions)
+            self._write(samples, decisions)
         except Exception as error:  # whatever it was: nothing of this block is on record
-            return [_unrecorded(picture, error) for picture in pictures]
-        self.begun = True
+            blocked = [_unrecorded(picture, error) for picture in pictures]
+            with suppress(Exception):  # perhaps it was one of the rows, or the folder of pictures alone
+                samples = [self._sample(picture, None, block) for picture in blocked]
+                self._write(samples, [picture.decisions[-1] for picture in blocked])
+            return blocked
         return list(pictures)
+
+    @contextmanager
+    def drawing(self, asked: Sequence[Ask], maker: str, block: int) -> Iterator[None]:
+        """What raises in this block of code keeps its pictures from being made, and is on record when it
+        leaves."""
+        try:
+            yield
+        except Exception as error:
+            self.release(unmade(asked, maker, error), [None] * len(asked), block)
+            raise
 
     def close(self, status: str) -> None:
         """How the run ended, if it could be written at all."""
         if self.begun:
-            try:
+            with suppress(Exception):  # every released picture has its rows; only this word is missing
                 self.store.finish(self.run.id, status)
-            except Exception:  # every released picture has its rows; only this word is missing
-                return
+
+    def _write(self, samples: Sequence[Sample], decisions: Sequence[Decision]) -> None:
+        self.store.add(*([] if self.begun else [self.run]), *samples, *decisions)
+        self.begun = True
 
     def _kept(self, decision: Decision) -> Decision:
         """Without the words that a prompt was read as."""

@@ -7,6 +7,7 @@ hard stop -> methods' prompt hooks -> prompt checks -> Generator.run under the m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,9 @@ class Request:
         try:
             for block, a in enumerate(range(0, total, self.sampling.block)):
                 self.progress(a, total)
-                pictures, pixels = self._block(a, asked[a : a + self.sampling.block])
+                part = asked[a : a + self.sampling.block]
+                with record.drawing(part, self.generator.name, block) if record else nullcontext():
+                    pictures, pixels = self._block(a, part)
                 yield from record.release(pictures, pixels, block) if record else pictures
             self.progress(total, total)
             status = "done"

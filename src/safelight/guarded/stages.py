@@ -9,10 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from safelight.core.errors import BadInput
-from safelight.core.nouns import WITHHELD, Decision, Prompt, strictest
+from safelight.core.nouns import WITHHELD, Decision, Outcome, Prompt, strictest
 from safelight.core.records import noise_seed, sample_id
 from safelight.guarded import decide
-from safelight.guarded.release import Guarded, shown
+from safelight.guarded.gate import gate
+from safelight.guarded.release import Guarded
 from safelight.guarded.studio import Studio
 from safelight.policies import Bound
 
@@ -74,10 +75,22 @@ def finished(
     pixels: list[np.ndarray | None] = []
     for ask in asked:
         image, decisions = after.get(ask.sample, (None, []))
-        decisions = (*ask.decisions, *_about(ask.sample, decisions))
-        pictures.append(_guarded(ask, decisions, image, made.get(ask.sample)))
+        decisions = (*ask.decisions, *decisions)
+        pictures.append(_guarded(ask, decisions, image, made.get(ask.sample), bound))
         pixels.append(image)
     return pictures, pixels
+
+
+def unmade(asked: Sequence[Ask], maker: str, error: Exception) -> list[Guarded]:
+    """The asks as pictures that never came to be, because `error` ended their drawing."""
+    why = decide.broken("image", "generate", maker, repr(error))
+    return [
+        Guarded(
+            ask.sample, ask.user, ask.row, ask.k, ask.seed, None, Outcome.BLOCK,
+            ask.decisions if ask.refused else _about(ask.sample, (*ask.decisions, why)),
+        )
+        for ask in asked
+    ]  # fmt: skip
 
 
 def prompts_of(prompts: Prompts) -> list[Prompt]:
@@ -95,10 +108,14 @@ def prompts_of(prompts: Prompts) -> list[Prompt]:
 
 
 def _guarded(
-    ask: Ask, decisions: tuple[Decision, ...], pixels: np.ndarray | None, picture: Made | None
+    ask: Ask,
+    decisions: tuple[Decision, ...],
+    pixels: np.ndarray | None,
+    picture: Made | None,
+    bound: Bound,
 ) -> Guarded:
-    outcome = strictest(decision.outcome for decision in decisions)
-    image = None if pixels is None else shown(pixels, outcome)
+    image, outcome, decisions = gate(pixels, decisions, bound)
+    decisions = _about(ask.sample, decisions)
     guarded = Guarded(ask.sample, ask.user, ask.row, ask.k, ask.seed, image, outcome, decisions)
     if picture is None:
         return guarded

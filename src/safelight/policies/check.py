@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from math import isfinite
 from typing import Any, Literal
 
@@ -40,11 +40,21 @@ class Check:
     on_error: Outcome = Outcome.BLOCK
     """Where the judge fails: block or review, never allow."""
     unsure: tuple[float, float] | None = None
-    """[lo, hi): a value in it goes to review, one from hi on gets the action. Replaces the threshold."""
+    """[lo, hi): a value in it goes to `escalate`, or to review where there is none; one from hi on gets the
+    action. Replaces the threshold."""
+    escalate: str = ""
+    """NAME or NAME:PRESET of a second, slower judge whose preset decides where the first is unsure."""
+    seconds: float = 60.0
+    """How long a judge may take for the pictures of a block, or the readings of a prompt; later it failed."""
 
     def __post_init__(self):
         if found := problems(asdict(self)):
             raise Refused(found)
+
+    @property
+    def second(self) -> Check:
+        """The check that `escalate` makes of this one: the same, by the other judge and its preset."""
+        return replace(self, judge=self.escalate, category="", threshold=None, unsure=None, escalate="")
 
     @classmethod
     def of(cls, table: Mapping[str, Any]) -> Check:
@@ -74,7 +84,7 @@ def problems(values: Mapping[str, Any]) -> list[str]:
         stage = "image"
     found += _outcome("action", values.get("action", Outcome.BLOCK), ACTIONS[stage], f"the {stage} stage")
     found += _outcome("on_error", values.get("on_error", Outcome.BLOCK), ON_ERROR, "a failed judge")
-    for name in ("judge", "category"):
+    for name in ("judge", "category", "escalate"):
         if not isinstance(values.get(name, ""), str):
             found.append(f"{name} = {values[name]!r:.80} must be a text")
     if not _number(threshold := values.get("threshold") or 0.0):
@@ -85,6 +95,10 @@ def problems(values: Mapping[str, Any]) -> list[str]:
             found.append(f"unsure = {unsure!r:.80} must be two numbers, the lower first")
         if values.get("threshold") is not None:
             found.append("unsure and threshold exclude each other: unsure = [lo, hi] acts from hi on")
+    if values.get("escalate") and unsure is None:
+        found.append("escalate needs unsure = [lo, hi]: the values for which the second judge is asked")
+    if not _number(seconds := values.get("seconds", 60.0)) or seconds <= 0:
+        found.append(f"seconds = {seconds!r:.80} must be a number above 0")
     return found
 
 

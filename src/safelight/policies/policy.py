@@ -40,11 +40,17 @@ ANY = _Any()
 
 @dataclass(frozen=True)
 class BoundCheck:
-    """A check with its judge at hand; `preset` holds the labels and the threshold that apply."""
+    """A check with its judge at hand; `preset` holds the labels and the threshold that apply.
+
+    content_hash: the judge's, now; with other weights later on it is another judge. second: the check by the
+    judge that `escalate` names, if it does.
+    """
 
     check: Check
     judge: Judge
     preset: Preset
+    content_hash: str
+    second: BoundCheck | None = None
 
 
 @dataclass(frozen=True)
@@ -175,10 +181,13 @@ def _where(k: int, check: Check) -> str:
 
 def _bind(check: Check, model: Model, own: Mapping[str, Judge]) -> BoundCheck:
     judge, preset = registered.find(check.judge, model, own, READS[check.stage])
-    return BoundCheck(check, judge, _narrowed(check, judge, preset))
+    return BoundCheck(
+        check, judge, narrowed(check, judge, preset), judge.content_hash,
+        _bind(check.second, model, own) if check.escalate else None,
+    )  # fmt: skip
 
 
-def _narrowed(check: Check, judge: Judge, preset: Preset) -> Preset:
+def narrowed(check: Check, judge: Judge, preset: Preset) -> Preset:
     """The judge's preset with what the check itself says of label and threshold."""
     if check.category:
         if check.category not in judge.labels:
