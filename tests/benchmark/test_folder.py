@@ -12,13 +12,14 @@ from PIL import Image
 from safelight.benchmark import folder
 from safelight.core.errors import BadInput
 from safelight.core.nouns import Score
-from safelight.core.ports import Preset
+from safelight.core.ports import Preset, Reads
 
 
 class Red:
     """How red the picture is, with a box around all of it."""
 
     name, version, labels, range, content_hash = "red", "1", ("red",), (0.0, 1.0), "abc"
+    reads: Reads = "image"
     presets: Mapping[str, Preset] = MappingProxyType({"default": Preset(("red",), 0.5)})
 
     def __call__(self, items: Sequence[Any]) -> list[Score]:

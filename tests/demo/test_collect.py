@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from safelight.core.nouns import Decision, Outcome, Score
-from safelight.core.ports import Preset
+from safelight.core.ports import Preset, Reads
 from safelight.demo.collect import COLUMNS, POLICIES, Plan, _sentence, collect, plans
 from safelight.demo.page import html
 from safelight.demo.seen import readings
@@ -25,6 +25,7 @@ class Oracle:
 
     def __init__(self, bad=lambda image: True):
         self.name, self.version, self.content_hash = "oracle", "1", "0"
+        self.reads: Reads = "image"
         self.reads = "image"
         self.labels, self.range, self.bad = ("bare", "violent"), (0.0, 1.0), bad
         both = {"default": Preset(self.labels, 0.5), "strict": Preset(self.labels, 0.2)}

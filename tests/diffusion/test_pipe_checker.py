@@ -15,7 +15,7 @@ from transformers import CLIPConfig, CLIPImageProcessorPil
 
 from safelight.core.errors import BadInput, UnknownName
 from safelight.core.nouns import Score
-from safelight.core.ports import Preset
+from safelight.core.ports import Preset, Reads
 from safelight.diffusion import tiny
 from safelight.diffusion.pipe_checker import PipeChecker
 from safelight.judges.safety_checker import SafetyChecker
@@ -33,6 +33,7 @@ class Redness:
 
     name, version, content_hash = "redness", "1", "0"
     labels, range = ("red",), (0.0, 1.0)
+    reads: Reads = "image"
     presets: Mapping[str, Preset] = {"default": Preset(("red",), 0.5), "strict": Preset(("red",), 0.1)}
 
     def __init__(self, scale: float = 1.0):
@@ -58,6 +59,7 @@ def test_unsafe_pictures_come_out_black_and_what_came_in_stays():
     images = red(0.2, 0.8, 0.4)
     before = images.clone()
     shown, unsafe = PipeChecker(Redness())(clip_input=None, images=images)
+    assert isinstance(shown, torch.Tensor)
     assert unsafe == [False, True, False]
     assert torch.equal(shown, before * torch.tensor([1, 0, 1])[:, None, None, None])
     assert torch.equal(images, before)
@@ -127,6 +129,7 @@ def test_the_flags_of_diffusers_own_filter(tmp_path):
     expected, flags = theirs(x, images.clone())
     assert unsafe == flags
     assert 5 < sum(flags) < 35
+    assert isinstance(shown, torch.Tensor)
     assert torch.equal(shown, expected)
 
 

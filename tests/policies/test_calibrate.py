@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from safelight.core.errors import BadInput, UnknownName
 from safelight.core.nouns import Score
-from safelight.core.ports import Preset
+from safelight.core.ports import Preset, Reads
 from safelight.policies import Policy
 from safelight.policies.calibrate import calibrate, checks, choose, page
 
@@ -25,6 +25,7 @@ class Reader:
 
     name, version, content_hash = "reader", "1", "c0ffee"
     labels, range = ("red", "blue"), (0.0, 1.0)
+    reads: Reads = "image"
     presets: Mapping[str, Preset] = {"default": Preset(("red", "blue"), 0.5)}
 
     def __call__(self, items: Sequence[Any]) -> list[Score]:

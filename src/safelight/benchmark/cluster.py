@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,7 @@ def bench(
     Raises BadInput without the extra `ray`, and whatever `safelight.benchmark.bench` raises.
     """
     try:
-        import ray
-        from ray.exceptions import RayError
+        ray: Any = import_module("ray")
     except ImportError as error:
         raise BadInput(
             f"the engine ray needs the package ray ({error}): pip install 'safelight[ray]'"
@@ -55,7 +55,7 @@ def bench(
         for part in [worker.remote(place, threads, given, f"{i}/{m}") for i in range(1, m + 1)]:
             try:
                 ray.get(part)
-            except RayError as error:
+            except ray.exceptions.RayError as error:
                 warnings.warn(f"a worker broke, and its blocks are made here: {error}", stacklevel=2)
     finally:
         ray.shutdown()

@@ -23,8 +23,6 @@ class Backbone(Protocol):
     net: nn.Module
     scheduler: Any
     """The model's own diffusers scheduler: the noise schedule it was trained with."""
-    texts: Mapping[str, Any]
-    """The text encoders by diffusers' names, each with `net`, `tokenizer` and `length`."""
     factor: int
     """Pixels a side of one latent."""
     steps: int
@@ -36,6 +34,11 @@ class Backbone(Protocol):
     @property
     def parts(self) -> Mapping[str, nn.Module]:
         """Every network of the model, by diffusers' names."""
+        ...
+
+    @property
+    def texts(self) -> Mapping[str, Any]:
+        """The text encoders by diffusers' names, each with `net`, `tokenizer` and `length`."""
         ...
 
     @property

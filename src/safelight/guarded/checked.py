@@ -9,12 +9,13 @@ from typing import Any
 
 from safelight.core.errors import BadInput
 from safelight.core.nouns import WITHHELD, Decision, Outcome, Prompt, strictest
+from safelight.core.pictures import opened
 from safelight.core.ports import Judge
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.load import load
 from safelight.guarded import decide
 from safelight.policies import Bound, Policy
-from safelight.policies.labelled import SUFFIXES, picture
+from safelight.policies.labelled import SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def _prompt(text: str, bound: Bound) -> Checked:
 def _picture(path: Path, bound: Bound) -> Checked:
     decisions: list[Decision] = []
     try:
-        decide.on_pictures([(picture(path), decisions)], bound)
+        decide.on_pictures([(opened(path), decisions)], bound)
     except BadInput as error:
         decisions.append(decide.broken("image", "read", path.name, str(error)))
     return Checked(str(path), strictest(d.outcome for d in decisions), tuple(decisions))

@@ -14,7 +14,7 @@ and everything else pass, and so does what lies outside of the centre square. Ro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -83,7 +83,7 @@ class SafetyChecker:
         concepts = tuple(f"concept:{i}" for i in range(len(t_concepts)))
         self.labels = (*concepts, *(f"special-care:{j}" for j in range(len(t_special))))
         # Scores have three digits, so this is "> 0".
-        self.presets = {"default": Preset(concepts, 0.0005)}
+        self.presets: Mapping[str, Preset] = {"default": Preset(concepts, 0.0005)}
 
     def __call__(self, items: Sequence[Any]) -> list[Score]:
         return scores(self.name, self.labels, items, self._images, self._read)

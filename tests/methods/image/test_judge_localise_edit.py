@@ -11,7 +11,7 @@ import pytest
 
 from safelight.core.errors import BadInput, UnknownName
 from safelight.core.nouns import Outcome, Prompt, Score
-from safelight.core.ports import Preset
+from safelight.core.ports import Preset, Reads
 from safelight.diffusion import tiny
 from safelight.diffusion.load import load
 from safelight.guarded import generate
@@ -33,6 +33,7 @@ class Own:
     """A judge by a rule."""
 
     name, version, labels, range, content_hash = "own", "1", ("bad",), (0.0, 1.0), "0"
+    reads: Reads = "image"
 
     def __init__(self, rule):
         self.rule = rule
