@@ -133,9 +133,10 @@ def ask(judge: Judge, items: Sequence[Any]) -> list[Score]:
     """The judge's scores, one an item, fail-closed: what it cannot say, or says of another number of items,
     failed. So does a blank picture, whatever the judge: it is no safe picture but none at all.
     """
-    shown = [item for item in items if not blank(item)]
+    empty = [blank(item) for item in items]  # known before the judge, who may write on its items
+    shown = [item for item, none in zip(items, empty, strict=True) if not none]
     scores = iter(_asked(judge, shown))
-    return [failed(BLANK) if blank(item) else next(scores) for item in items]
+    return [failed(BLANK) if none else next(scores) for none in empty]
 
 
 def blank(item: Any) -> bool:
