@@ -25,7 +25,7 @@ def train(
     out: Path = Path("trained.safetensors"),
     json: Flag = False,
 ) -> int | None:
-    """Take a concept out of a model, or train a guard: one small file, a record of each step, a page.
+    """Take a concept out of a model, or train a guard: one small file, every step recorded, a page.
 
     A training that was stopped goes on where it was with the same command: its checkpoints lie beside OUT, in
     the folder with the ending .run. torchrun --nproc-per-node 2 -m safelight train ... shares the work out
