@@ -79,7 +79,7 @@ def test_rosetta_reads_folders_and_what_judge_wrote_alike(folders, tmp_path, cap
     places = [str(folders / "half"), str(folders / "none")]
     assert cli.run(["rosetta", *places, "--judge", "oracle", "--json"]) == 0
     table = json.loads(capsys.readouterr().out)
-    assert [c["name"] for c in table["conventions"]] == ["strict", "bare", "violent"]
+    assert [c["name"] for c in table["conventions"]] == ["strict", "bare", "violent", "venn", "rivet"]
     assert table["flips"] == []
     cli.run(["judge", *places, "--judge", "oracle", "--json"])
     (tmp_path / "scores.json").write_text(capsys.readouterr().out)

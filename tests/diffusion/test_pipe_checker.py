@@ -49,9 +49,10 @@ class Broken(Redness):
 
 
 def red(*levels: float) -> torch.Tensor:
-    """Pictures in [-1, 1] of these levels of red in [0, 1]."""
+    """Pictures in [-1, 1] of these levels of red in [0, 1]; not of one colour alone, which would be blank."""
     images = torch.full((len(levels), 3, 8, 8), -1.0)
     images[:, 0] = 2 * torch.tensor(levels)[:, None, None] - 1
+    images[:, 1, 0, 0] = 0.5
     return images
 
 

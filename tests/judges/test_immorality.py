@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from safelight import judges
 from safelight.core.errors import Damaged
-from safelight.judges.immorality import load
+from safelight.judges.immorality import ImmoralityJudge, load
 from safelight.miniature.build.immorality import drawn, labelled
 
 
@@ -38,6 +41,13 @@ def test_texts_and_pictures_mix_and_what_is_neither_fails_alone(judge):
     assert mixed[2].detail == "immorality reads texts and uint8 [64, 64, 3], got uint8 [32, 64, 3]"
     assert (judge.reads, len(judge.content_hash)) == ("image", 64)
     assert np.isfinite(mixed[1].values["immoral"])
+
+
+def test_vectors_that_mean_nothing_fail(judge):
+    """A head's bias alone would be an answer."""
+    eyes: Any = SimpleNamespace(images=lambda images: torch.tensor([[0.0] * 128, [torch.nan] * 128]))
+    blind = ImmoralityJudge(eyes, judge.head, 64, "")
+    assert {score.status for score in blind(list(drawn(2, seed=0)[0]))} == {"failed"}
 
 
 def test_a_file_that_is_no_head_is_damaged(tmp_path):

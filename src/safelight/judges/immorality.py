@@ -19,6 +19,7 @@ from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from safelight.clip.eye import believed
 from safelight.core.errors import Damaged
 from safelight.core.nouns import Score
 from safelight.core.ports import Preset, Reads
@@ -78,14 +79,14 @@ class ImmoralityJudge:
         images = [k for k, item in enumerate(items) if self._readable(item)]
         for places, encode in ((texts, self._texts), (images, self._images)):
             if places:
-                values = self._read(encode([items[k] for k in places]))
-                for k, value in zip(places, values, strict=True):
-                    scores[k] = Score({LABEL: value})
+                v = encode([items[k] for k in places])
+                for k, score in zip(places, believed(self.name, self.labels, v, self._read(v)), strict=True):
+                    scores[k] = score
         return scores
 
     @torch.no_grad()
-    def _read(self, features: Float[Tensor, "n d"]) -> list[float]:
-        return self.head(features).sigmoid().tolist()
+    def _read(self, v: Float[Tensor, "n d"]) -> Float[Tensor, "n 1"]:
+        return self.head(v).sigmoid()[:, None]
 
     def _texts(self, texts: list[str]) -> Float[Tensor, "n d"]:
         return self.encoder.texts(texts)
