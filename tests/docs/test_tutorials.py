@@ -1,4 +1,4 @@
-"""The Python blocks of every page run in their order, and the policies on every page are valid."""
+"""The Python blocks of every page run in their order, and the policies and concept files on it are valid."""
 
 from __future__ import annotations
 
@@ -33,10 +33,16 @@ def test_python_runs(page, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("page", pages("toml"))
-def test_policies_can_run_on_the_miniature(page):
+def test_policies_can_run_on_the_miniature_and_concept_files_are_whole(page, tmp_path):
     import safelight
+    from safelight.clip import concepts
 
     model = safelight.load("miniature")
     for _, text in blocks(page, "toml"):
-        assert tomllib.loads(text)["schema"] == 1
-        assert safelight.Policy.read(text).bind(model).policy.name
+        table = tomllib.loads(text)
+        assert table["schema"] == 1
+        if "concept" in table:
+            (tmp_path / "concepts.toml").write_text(text, encoding="utf-8")
+            assert len(concepts.read(tmp_path / "concepts.toml").concepts) == len(table["concept"])
+        else:
+            assert safelight.Policy.read(text).bind(model).policy.name

@@ -89,6 +89,7 @@ def checkered():
 
 def test_a_safe_picture_is_left_alone(case):
     image = np.full((16, 16, 3), 128, np.uint8)
+    image[0] = 127  # a picture of one colour is none
     kept, said = case(JudgeLocaliseEdit("own"), rough, image)
     assert kept is image
     assert (said.outcome, said.evidence) == (Outcome.ALLOW, {"before": 0.0, "tried": []})
