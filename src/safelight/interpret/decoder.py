@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -101,7 +101,7 @@ class Decoder(nn.Module):
         self.words = nn.Embedding(shape.vocabulary, hidden)
         self.places = nn.Embedding(shape.length, hidden)
         self.norm = nn.LayerNorm(hidden, eps=1e-12)
-        self.blocks = nn.ModuleList(Block(hidden, shape.heads) for _ in range(shape.layers))
+        self.blocks: Any = nn.ModuleList(Block(hidden, shape.heads) for _ in range(shape.layers))
         self.bias = nn.Parameter(torch.zeros(shape.vocabulary))  # the head's matrix is that of the words
         self.project = None if shape.conditioning == "pooled_pad" else nn.Linear(shape.width, hidden)
         self.apply(_start)

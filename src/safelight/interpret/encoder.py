@@ -157,7 +157,8 @@ def load(folder: Path, part: str, length: int, device: str = "cpu") -> Encoder:
         if not place.exists():
             raise BadInput(f"{place} is missing: name a model's folder in diffusers layout")
     try:
-        [kind] = transformers.AutoConfig.from_pretrained(folder / part).architectures or ()
+        config: Any = transformers.AutoConfig.from_pretrained(folder / part)
+        [kind] = config.architectures
         with _quiet():
             net = getattr(transformers, kind).from_pretrained(
                 folder / part, dtype=torch.float32, use_safetensors=True, local_files_only=True
