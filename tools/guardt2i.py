@@ -40,7 +40,7 @@ def main() -> None:
     files = {name: folder / f"{name}.txt" for name in texts}
     for name, lines in texts.items():
         files[name].write_text("\n".join(lines) + "\n", encoding="utf-8")
-    settings = SETTINGS | {name: str(path) for name, path in files.items()}
+    settings: dict[str, Any] = SETTINGS | {name: str(path) for name, path in files.items()}
     made = train("guardt2i", "miniature", folder / SHIPPED.name, progress=told, **settings)
     SHIPPED.parent.mkdir(exist_ok=True)
     log = SHIPPED.with_suffix(".jsonl")
