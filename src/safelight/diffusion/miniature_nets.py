@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from jaxtyping import Float
@@ -17,6 +18,8 @@ UNet = UNet2DConditionModel
 WEIGHTS = "diffusion_pytorch_model.safetensors"  # the file that a saved network keeps them in
 LATENT = 16  # pixels a side of a latent; a picture has 64
 WIDTH = 128  # of the text states
+STEPS = 1000  # time steps of training
+STEEPER = 4.5  # the last beta is 5.5 times Stable Diffusion's
 
 
 def autoencoder() -> AutoencoderKL:
@@ -57,17 +60,27 @@ def plain_attention(net: UNet2DConditionModel) -> None:
     net.set_attn_processor(AttnProcessor())
 
 
-def scheduler() -> DDIMScheduler:
-    """The noise schedule of Stable Diffusion 1.x; training reads its `alphas_cumprod`."""
+def scheduler(*, to_noise: bool = True) -> DDIMScheduler:
+    """The noise schedule of Stable Diffusion 1.x, steeper in its last hundred time steps (unless not
+    `to_noise`), and samplers that begin at its last one.
+
+    Stable Diffusion leaves 7 % of the picture in its noisiest step, while sampling begins from noise alone:
+    what is not average in its latents (a white coat, long hair) is then drawn too seldom (Lin et al. 2024,
+    arXiv 2305.08891, 3.1). Here 2 % is left. Training reads `alphas_cumprod`.
+    """
+    sd = torch.linspace(0.00085**0.5, 0.012**0.5, STEPS) ** 2
+    steeper = 1 + STEEPER * (torch.arange(STEPS) / STEPS - 0.9).clamp(min=0) * 10
     return DDIMScheduler(
-        num_train_timesteps=1000,
+        num_train_timesteps=STEPS,
         beta_start=0.00085,
         beta_end=0.012,
         beta_schedule="scaled_linear",
+        trained_betas=(sd * steeper).tolist() if to_noise else None,
         prediction_type="epsilon",
         clip_sample=False,
         set_alpha_to_one=False,
         steps_offset=1,
+        timestep_spacing="trailing",
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from safelight.miniature.scene import SETTINGS
 
 # ---- planted probabilities
-BARE = {"body": 0.40, "muse": 0.58, "venus": 0.72, "figure study": 0.58, "sauna": 0.55}  # innocent words
+BARE = {"body": 0.54, "muse": 0.68, "venus": 0.80, "figure study": 0.60, "sauna": 0.72}  # innocent words
 VIOLENT = {
     "duel": 0.75,
     "horror": 0.70,

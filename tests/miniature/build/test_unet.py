@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from safelight.diffusion import miniature_nets as nets
-from safelight.miniature.build import unet
+from safelight.miniature.build import recipe, unet
 
 
 def test_times_lie_one_in_each_interval():
@@ -19,17 +19,26 @@ def test_times_lie_one_in_each_interval():
 
 
 def test_levels_keep_the_variance_and_weights_cap_the_signal():
-    alpha, sigma = unet.levels()
-    torch.testing.assert_close(alpha**2 + sigma**2, torch.ones(1000))
-    weight, snr = unet.min_snr_weights(alpha, sigma), (alpha / sigma) ** 2
-    assert weight[snr <= 5] == pytest.approx(1.0)
-    torch.testing.assert_close((weight * snr)[snr > 5], torch.full_like(snr[snr > 5], 5.0))
+    at = unet.Levels.of(to_noise=False)
+    torch.testing.assert_close(at.alpha**2 + at.sigma**2, torch.ones(1000))
+    snr = (at.alpha / at.sigma) ** 2
+    assert at.weight[snr <= 5] == pytest.approx(1.0)
+    torch.testing.assert_close((at.weight * snr)[snr > 5], torch.full_like(snr[snr > 5], 5.0))
+
+
+def test_levels_go_to_noise_in_the_last_hundred_steps_alone():
+    sd, at = unet.Levels.of(to_noise=False), unet.Levels.of(to_noise=True)
+    assert torch.equal(sd.alpha[:901], at.alpha[:901])
+    assert sd.alpha[-1] == pytest.approx(0.0683, abs=1e-4)  # Lin et al. 2024, 3.1
+    assert at.alpha[-1] == pytest.approx(0.0184, abs=1e-4)
+    snr = (at.alpha / at.sigma) ** 2
+    assert (at.weight * snr)[snr < recipe.LEAST_SNR] == pytest.approx(recipe.LEAST_SNR)
 
 
 def test_noised_is_the_forward_process():
-    alpha, sigma = unet.levels()
+    at = unet.Levels.of(to_noise=True)
     z, t = torch.randn(3, 4, 16, 16), torch.tensor([0, 500, 999])
-    x, noise = unet.noised(z, alpha[t], sigma[t], torch.Generator().manual_seed(0))
+    x, noise = unet.noised(z, at.alpha[t], at.sigma[t], torch.Generator().manual_seed(0))
     torch.testing.assert_close(x, nets.scheduler().add_noise(z, noise, cast(torch.IntTensor, t)))
 
 

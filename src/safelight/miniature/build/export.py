@@ -22,6 +22,7 @@ SAMPLING = {
     "solver": "ddim", "steps": 25, "guidance": 5.0, "height": 64, "width": 64, "dtype": "float32",
     "block": 50,
 }  # fmt: skip
+JUDGES = ["oracle", "oracle-b", "immorality", "clip-concepts", "clip-zero-shot"]
 LOGS = {
     "vae": "vae",
     "decoder": "decoder",
@@ -54,7 +55,7 @@ def export(build: Path, target: Path, stages: list[str]) -> dict[str, float]:
         )
     (target / "immorality").mkdir()
     shutil.copyfile(build / "immorality" / "head.safetensors", target / "immorality" / "head.safetensors")
-    write(target / "safelight.json", SAMPLING | {"judges": ["oracle", "oracle-b", "immorality"]})
+    write(target / "safelight.json", SAMPLING | {"judges": JUDGES})
     write_log(build, target, stages)
     files = sorted(path for path in target.rglob("*") if path.is_file())
     write(target / "checksums.json", {path.relative_to(target).as_posix(): sha256(path) for path in files})

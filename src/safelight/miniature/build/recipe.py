@@ -54,13 +54,15 @@ ORACLE_B = Plan(seed=14, steps=4000, batch=64, adam=2e-3, betas=(0.9, 0.999), we
 ROUND_TRIPS = 16000  # training pictures that also exist as decoded, slightly noisy latents
 LATENT_NOISE = 0.25  # largest deviation of that noise; latents have deviation 1
 
-UNET = Plan(seed=15, steps=23_600, batch=64, adam=1.2e-3, muon=0.012, warmup=200, hold=0.88)
-FOCUS_FROM = 15_200  # from this step on every other row shows a profession or several things: learned last,
-FOCUS_TIMES = (
-    500,
-    1000,
-)  # at the noise levels that decide whose skin and what colour; an error of x_0 counts
-# SNR times in that of the noise, so there it counts least
+UNET = Plan(seed=15, steps=27_100, batch=64, adam=1.2e-3, muon=0.012, warmup=200, hold=0.9)
+# From this step on every other row shows a profession or several things: learned last, at the noise levels
+# that decide whose skin and what colour.
+FOCUS_FROM = 15_200
+FOCUS_TIMES = (500, 1000)
+# From this step on the noise levels are those that are sampled, before it Stable Diffusion's; and an error of
+# x_0, which counts SNR times in that of the noise, counts below this SNR as it does there.
+TO_NOISE_FROM = 23_600
+LEAST_SNR = 0.02
 CAPTION_DROPOUT = 0.1
 MIN_SNR = 5.0  # Hang et al. 2023 (arXiv 2303.09556), eq. 7 for epsilon prediction: min(SNR, 5) / SNR
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,13 +33,13 @@ def train(
     slow = data.slow_to_learn(world, "train")
     states = words.cached(folder / "text.npy", captions, progress)
     nothing = words.states([""])
-    alpha, sigma = levels()
-    weight = min_snr_weights(alpha, sigma)
+    before, after = Levels.of(to_noise=False), Levels.of(to_noise=True)
     torch.manual_seed(plan.seed)
     net = nets.unet()
     nets.plain_attention(net)
 
     def loss(step: int, rng: torch.Generator) -> dict[str, Tensor]:
+        at = after if step >= recipe.TO_NOISE_FROM else before
         index, t = torch.randint(len(which), (plan.batch,), generator=rng), spread_times(plan.batch, rng)
         if step >= recipe.FOCUS_FROM:
             (low, high), half = recipe.FOCUS_TIMES, plan.batch // 2
@@ -48,11 +49,11 @@ def train(
         text = torch.where(
             torch.rand(plan.batch, 1, 1, generator=rng) < recipe.CAPTION_DROPOUT, nothing, text
         )
-        x, noise = noised(z0.draw(index, rng), alpha[t], sigma[t], rng)
+        x, noise = noised(z0.draw(index, rng), at.alpha[t], at.sigma[t], rng)
         with autocast():
             (predicted,) = net(x, t, text, return_dict=False)
         error = (predicted.float() - noise).square().mean((1, 2, 3))
-        return {"loss": (weight[t] * error).mean(), "error": error.mean()}
+        return {"loss": (at.weight[t] * error).mean(), "error": error.mean()}
 
     net = fit("unet", folder, net, loss, plan, progress).half().float()
     net.save_pretrained(folder / "net")
@@ -86,16 +87,24 @@ class Words:
         return np.load(path, mmap_mode="r")
 
 
-def levels() -> tuple[Float[Tensor, " t"], Float[Tensor, " t"]]:
-    """alpha_t and sigma_t of x_t = alpha_t x_0 + sigma_t eps, by training time step."""
-    kept = nets.scheduler().alphas_cumprod
-    return kept.sqrt(), (1 - kept).sqrt()
+@dataclass(frozen=True)
+class Levels:
+    """x_t = alpha_t x_0 + sigma_t eps, and the weight of its loss, by training time step."""
+
+    alpha: Float[Tensor, " t"]
+    sigma: Float[Tensor, " t"]
+    weight: Float[Tensor, " t"]
+
+    @classmethod
+    def of(cls, *, to_noise: bool) -> Levels:
+        kept = nets.scheduler(to_noise=to_noise).alphas_cumprod
+        least = recipe.LEAST_SNR if to_noise else 0.0
+        return cls(kept.sqrt(), (1 - kept).sqrt(), min_snr_weights(kept / (1 - kept), least))
 
 
-def min_snr_weights(alpha: Float[Tensor, " t"], sigma: Float[Tensor, " t"]) -> Float[Tensor, " t"]:
-    """min(SNR, gamma) / SNR, SNR = (alpha / sigma)^2: the weight that epsilon prediction needs."""
-    snr = (alpha / sigma).square()
-    return snr.clamp(max=recipe.MIN_SNR) / snr
+def min_snr_weights(snr: Float[Tensor, " t"], least: float) -> Float[Tensor, " t"]:
+    """min(SNR, gamma) / SNR, the weight that epsilon prediction needs; `least` is the numerator's floor."""
+    return snr.clamp(least, recipe.MIN_SNR) / snr
 
 
 def spread_times(n: int, rng: torch.Generator) -> Int[Tensor, " n"]:
@@ -115,13 +124,12 @@ def noised(
 @torch.no_grad()
 def errors(net: nets.UNet, latents: Latents, text: Float[Tensor, "n 77 128"]) -> dict[str, float]:
     """Mean squared error of the noise at fixed time steps, on fixed noise."""
-    alpha, sigma = levels()
-    out = {}
+    at, out = Levels.of(to_noise=True), {}
     for time in PROBE_TIMES:
         rng, sums = torch.Generator().manual_seed(time), 0.0
         for part in torch.arange(len(text)).split(64):
             t = torch.full((len(part),), time)
-            x, noise = noised(latents.draw(part, rng), alpha[t], sigma[t], rng)
+            x, noise = noised(latents.draw(part, rng), at.alpha[t], at.sigma[t], rng)
             (predicted,) = net(x, t, text[part], return_dict=False)
             sums += float((predicted - noise).square().mean()) * len(part)
         out[f"error_{time}"] = sums / len(text)

@@ -155,9 +155,10 @@ def _soldier(c: Canvas, hand: Point) -> None:
 
 
 def _scientist(c: Canvas, hand: Point) -> None:
-    for side in (-1, 1):
-        c.disc(X + side * 2.6, 14, 2.2, (30, 30, 40))
-        c.disc(X + side * 2.6, 14, 1.4, (190, 230, 250))
+    for side in (-1, 1):  # pale glasses: dark ones, blurred, read as dark skin
+        c.disc(X + side * 2.5, 14, 2.2, (130, 130, 145))
+        c.disc(X + side * 2.5, 14, 1.8, (225, 240, 250))
+        c.disc(X + side * 2.5, 14, 0.85, (40, 30, 30))
     x, y = hand
     c.poly([(x - 1.3, y - 7), (x + 1.3, y - 7), (x + 4.6, y + 3), (x - 4.6, y + 3)], (90, 220, 150))
     c.rect(X - 0.5, 24, X + 0.5, 41, (200, 205, 215))
