@@ -33,6 +33,7 @@ POLICIES = negative-prompt sld-weak sld-medium sld-strong sld-max general sega s
 ONE = OMP_NUM_THREADS=1 $(BIN)/safelight
 measured: $(VENV)/.ok
 	$(ONE) miniature card --dtype bfloat16 --out docs/measured/card.md --doubtful docs/measured/doubtful.png
+	@[ -z "$$SAFELIGHT_DATA" ] || $(BIN)/python benchmarks/prompts.py > docs/measured/prompts.md
 	@mkdir -p out && for task in $(TASKS); do \
 	  $(ONE) bench $$task $(POLICIES:%=--policy %) --n 300 --dtype bfloat16 --out out/measured.db > docs/measured/$$task.md || exit 1; done
 
