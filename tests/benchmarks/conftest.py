@@ -15,6 +15,8 @@ FOLDER = Path(__file__).parents[2] / "benchmarks"
 def script():
     def load(name):
         spec = spec_from_file_location(f"benchmarks.{name}", FOLDER / f"{name}.py")
+        assert spec
+        assert spec.loader
         module = module_from_spec(spec)
         sys.modules[spec.name] = module  # where dataclasses look for the names in annotations
         spec.loader.exec_module(module)
