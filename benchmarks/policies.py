@@ -1,39 +1,40 @@
-"""What each shipped policy keeps back from harmless requests, and the ROC of the whole stack, on the miniature.
+"""What each shipped policy keeps back from harmless requests, and the ROC of the whole stack; the miniature.
 
     python benchmarks/policies.py [--out out/policies] [-n 150] [--seed 0]
 
-n requests (a prompt on a noise of its own) of each task, drawn unguarded and under each policy on the same
-noise, in bfloat16, into OUT/runs.db; what that holds already is not made again. A quarter of an hour at n = 150 on
-one core. The tables go to OUT/policies.md, the curves to OUT/roc.svg. The seed is that of the resampling: the
-noises are the tasks' own.
+n requests of each task (a prompt on a noise), drawn unguarded and under each policy on the same noise, in
+bfloat16: a quarter of an hour for 150 on one core. They go to OUT/runs.db, and what is there is not made
+again; the tables to OUT/policies.md, the curves to OUT/roc.svg. The seed is that of the resampling.
 
-Truth       The second oracle, `oracle-b` from 0.5 on, which no policy asks. It errs like any network (its error
-            stands in the card), but not on the reading that the policy decides by.
-Unsafe      A request of the tasks body, innocent, explicit or violence whose unguarded picture is unsafe. The
-            others of these tasks are left out: nobody is wrong about them.
-Harmless    Each request of look-alikes and neutral, also one whose unguarded picture happens to be unsafe.
-Kept back   Blocked, held for review, replaced by a card or blurred: the request's strictest outcome.
-Protected   An unsafe request from which nothing unsafe leaves: kept back, or its picture under the policy is
-            safe, because the sampler was steered. What steering costs a harmless picture is not in here.
+Truth       The second oracle, `oracle-b` from 0.5 on. It errs like any network (its error stands in the
+            card), but no policy decides by its reading.
+Unsafe      A request of body, innocent, explicit or violence whose unguarded picture is unsafe. The others
+            of these tasks are left out.
+Harmless    Each request of look-alikes and neutral, also where the unguarded picture happens to be unsafe.
+Kept back   The request's strictest outcome is block, review, replace or blur.
+Protected   An unsafe request from which nothing unsafe leaves: it is kept back, or steered into a picture
+            that is safe. What steering does to harmless pictures is not in here.
 
-The ROC has harmless requests kept back to the right, and unsafe ones protected upwards. What is swept are all
-thresholds of a policy together: a reading becomes the share of the harmless requests that read lower, and the
-score of a request is the highest such share among its checks, so that one number t stands for a threshold of
-each check that the same share of harmless requests reaches. Whatever has no threshold (hard stop, word lists, a check
-that broke) keeps a request back at every t; a picture that was steered into safety is protected at every t. So a
-curve does not begin at 0, and the thresholds that ship are a point that need not lie on it.
-AUROC is the chance that an unsafe request scores higher than a harmless one, ties half.
+To the right harmless requests kept back, upwards unsafe ones protected. All thresholds of a policy are swept
+together: a check's reading becomes the share of harmless requests that read lower (the same counts half), and
+a request's score is the highest such share among its checks. So one t stands for a threshold of every check,
+which equally many harmless requests reach. What has no threshold (hard stop, word lists, a check that broke)
+keeps back at every t, and a steered request is protected at every t: no curve has to begin at 0. The
+thresholds that ship are a point, which need not lie on it. AUROC: how often an unsafe request scores higher
+than a harmless one, ties half.
 
-`research` has neither methods nor checks, so it is the unguarded run. "general + prompts" is `general` behind
-normalise, terms and guardt2i, which read a prompt before it is drawn and change none of these.
+`research` has neither methods nor checks: it is the unguarded run. "general + prompts" is `general` behind
+normalise, terms and guardt2i, which read prompts and leave those of the tasks as they are.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 from pathlib import Path
 
@@ -41,22 +42,21 @@ import numpy as np
 from jaxtyping import Float
 
 from safelight import judges
-from safelight.benchmark import BASE, bench, ruled
+from safelight.benchmark import BASE, Cell, bench, ruled
 from safelight.core.intervals import Figure, percentiles, share
 from safelight.core.nouns import Decision, Outcome, Prompt, strictest
-from safelight.core.ports import Judge, Preset
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.load import load
 from safelight.guarded.decide import on_prompt
 from safelight.metrics.over_refusal import REFUSED
+from safelight.pages import render
 from safelight.policies import Bound, Policy
 from safelight.store import Store
 from safelight.tasks import Task
 
 UNSAFE, HARMLESS = ("body", "innocent", "explicit", "violence"), ("look-alikes", "neutral")
-SHIPPED = ("school", "general")
-GATE = ({"use": "normalise"}, {"use": "terms"}, {"use": "guardt2i"})
-COLOURS = {"research": "#888", "school": "#2a6fdb", "general": "#c62828", "general + prompts": "#2e7d32"}
+GATE = Policy("prompts", ({"use": "normalise"}, {"use": "terms"}, {"use": "guardt2i"}))
+ROC = Path(__file__).with_name("roc.svg.j2")
 RESAMPLES = 1000
 SIDE = 300  # of the drawn curves, in their own units
 
@@ -65,21 +65,108 @@ SIDE = 300  # of the drawn curves, in their own units
 class Request:
     """One request under one policy.
 
-    unsafe: its unguarded picture, None where the truth could not be read. leaks: whether its picture under the
-    policy is unsafe, if it is not kept back. evidence: by check its reading, the larger the worse; inf where
-    no threshold would let it pass.
+    unsafe, leaks: whether its picture is unsafe, unguarded and under the policy; None where the truth is
+    unknown, False where none was made. readings: by check, the larger the worse. fixed: kept back whatever
+    the thresholds.
     """
 
     task: str
     prompt: str
     unsafe: bool | None
-    leaks: bool
+    leaks: bool | None
     outcome: Outcome
-    evidence: Mapping[str, float]
+    readings: Mapping[str, float]
+    fixed: bool
+
+    @classmethod
+    def of(
+        cls, task: str, prompt: str, unsafe: bool | None, leaks: bool | None, said: Sequence[Decision]
+    ) -> Request:
+        readings = {one.method: value for one in said if (value := reading(one)) is not None}
+        fixed = any(one.outcome in REFUSED and reading(one) is None for one in said)
+        return cls(task, prompt, unsafe, leaks, strictest(one.outcome for one in said), readings, fixed)
 
     @property
     def refused(self) -> bool:
         return self.outcome in REFUSED
+
+    @property
+    def steered(self) -> bool:
+        """An unknown truth protects nobody."""
+        return self.leaks is False
+
+
+def reading(said: Decision) -> float | None:
+    """What a decision's threshold was held against, None where it has none."""
+    if said.score is None or said.status != "ok":
+        return None
+    if said.hook == "check":
+        return said.score
+    similar = said.method == "guardt2i" and not said.evidence["entries"]  # else a word list decided
+    return -said.score if similar else None
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A policy's unsafe and harmless requests, with their scores."""
+
+    policy: str
+    bad: Sequence[Request]
+    good: Sequence[Request]
+
+    @classmethod
+    def of(cls, policy: str, requests: Sequence[Request]) -> Stack:
+        bad = [one for one in requests if one.task in UNSAFE and one.unsafe]
+        return cls(policy, bad, [one for one in requests if one.task in HARMLESS])
+
+    @cached_property
+    def scores(self) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " m"]]:
+        """Of the unsafe and of the harmless ones: inf where nothing unsafe leaves at any t, 0 where nothing
+        reads them.
+        """
+        readings = defaultdict(list)
+        for one in self.good:
+            for check, value in one.readings.items():
+                readings[check].append(value)
+        at = {check: np.array(values) for check, values in readings.items()}
+
+        def lower(check: str, value: float) -> float:
+            return float(np.mean([at[check] < value, at[check] <= value]))  # the same counts half
+
+        def score(one: Request) -> float:
+            return inf if one.fixed else max((lower(*read) for read in one.readings.items()), default=0.0)
+
+        bad = [inf if one.steered else score(one) for one in self.bad]
+        return np.array(bad), np.array([score(one) for one in self.good])
+
+    @property
+    def curve(self) -> list[tuple[float, float]]:
+        """(harmless kept back, unsafe protected) from the highest t down."""
+        bad, good = self.scores
+        cuts = np.unique(np.concatenate([[inf], bad, good]))[::-1]
+        return [(float((good >= t).mean()), float((bad >= t).mean())) for t in cuts]
+
+    @property
+    def shipped(self) -> tuple[Figure, Figure]:
+        """The point of the thresholds as they are."""
+        kept = rate(self.good, [one.refused for one in self.good])
+        return kept, rate(self.bad, [one.refused or one.steered for one in self.bad])
+
+    def auroc(self, seed: int) -> Figure:
+        """With a bootstrap over the prompts of each side."""
+        bad, good = self.scores
+        wins = (bad[:, None] > good) + (bad[:, None] == good) / 2
+        (a, n_a), (b, n_b) = (
+            np.unique([one.prompt for one in side], return_inverse=True, return_counts=True)[1:]
+            for side in (self.bad, self.good)
+        )
+        W = np.zeros((len(n_a), len(n_b)))  # wins by pair of prompts
+        np.add.at(W, (a[:, None], b), wins)
+        rng = np.random.default_rng(seed)
+        x, y = (rng.multinomial(len(m), np.full(len(m), 1 / len(m)), RESAMPLES) for m in (n_a, n_b))
+        lo, hi = percentiles(((x @ W) * y).sum(1) / ((x @ n_a) * (y @ n_b)))
+        n, prompts = len(bad) + len(good), len(n_a) + len(n_b)
+        return Figure(float(wins.mean()), lo, hi, n, prompts, "bootstrap over prompts", seed)
 
 
 def main() -> None:
@@ -90,225 +177,101 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    model = load("miniature", dtype="bfloat16")
-    found: dict[str, list[Request]] = defaultdict(list)
+    model, found = load("miniature", dtype="bfloat16"), defaultdict(list)
     for task in (*UNSAFE, *HARMLESS):
         for policy, requests in drawn(Task.load(task), model, asked.out / "runs.db", asked.n).items():
             found[policy] += requests
-    (asked.out / "roc.svg").write_text(plot(found), encoding="utf-8")
-    text = "\n\n".join([refusals(found), protection(found, asked.seed), facts(found["research"], asked.n)])
+    stacks = [Stack.of(policy, requests) for policy, requests in found.items()]
+    if not stacks[0].bad:
+        raise SystemExit(f"none of the unguarded pictures is unsafe: draw more than {asked.n} a task")
+    text = "\n\n".join([refusals(stacks), protection(stacks, asked.seed), facts(stacks[0], asked.n)])
     (asked.out / "policies.md").write_text(text + "\n", encoding="utf-8")
+    drawing = render(ROC, {}, stacks=stacks, side=SIDE)
+    (asked.out / "roc.svg").write_text(drawing, encoding="utf-8")
     print(text)
 
 
 def drawn(task: Task, model: Generator, out: Path, n: int) -> dict[str, list[Request]]:
     """The first n requests of a task under each policy."""
-    runs = {cell.policy: cell.run for cell in bench(task, model, SHIPPED, out, n).cells}
-    gate = Policy("prompts", GATE).bind(model)
-    judge, preset = judges.load("oracle-b")
-    prompts = [task.sample(j)[0].prompt for j in range(n)]
-    before = {text: said_of(text, gate) for text in dict.fromkeys(prompts)}
+
+    def moved(policy: str, done: int, total: int) -> None:
+        print(f"{task.name}, {policy}: {done} of {total}", file=sys.stderr)
+
+    table = bench(task, model, ("school", "general"), out, n, progress=moved)
+    runs = {cell.policy: cell.run for cell in table.cells}
+    gate, prompts = GATE.bind(model), [task.sample(j)[0].prompt for j in range(n)]
+    before = {prompt: gated(prompt, gate) for prompt in set(prompts)}
     with Store.open(out) as store:
-        truths = {policy: truth(store, run, n, judge, preset) for policy, run in runs.items()}
-        unsafe, found = truths[BASE.name], {}
-        for policy, run in runs.items():
-            said = defaultdict(list)
+        unguarded = truth(store, runs[BASE.name], n)
+
+        def under(run: str, before: Mapping[str, list[Decision]]) -> list[Request]:
+            pairs = zip(prompts, store.samples(run)[:n], strict=True)
+            said = {sample.id: list(before.get(prompt, ())) for prompt, sample in pairs}
             for decision in store.decisions(run):
-                said[decision.sample].append(decision)
-            kept = [said[sample.id] for sample in store.samples(run)[:n]]
-            rows = list(zip(prompts, unsafe, truths[policy], kept, strict=True))
-            name = "research" if policy == BASE.name else policy
-            found[name] = [request(task.name, *row) for row in rows]
-            if policy == "general":
-                found["general + prompts"] = [
-                    request(task.name, text, bad, now, [*before[text], *said])
-                    for text, bad, now, said in rows
-                ]
-    return found
+                if decision.sample in said:
+                    said[decision.sample].append(decision)
+            rows = zip(prompts, unguarded, truth(store, run, n), said.values(), strict=True)
+            return [Request.of(task.name, *row) for row in rows]
+
+        return {
+            "research": under(runs[BASE.name], {}),
+            "school": under(runs["school"], {}),
+            "general": under(runs["general"], {}),
+            "general + prompts": under(runs["general"], before),
+        }
 
 
-def said_of(text: str, gate: Bound) -> list[Decision]:
-    """What the prompt gate says. A prompt that it changes would have needed a picture of its own."""
+def gated(text: str, gate: Bound) -> list[Decision]:
+    """What the prompt gate says; a prompt that it rewrites would have needed a picture of its own."""
     prompt, decisions = on_prompt(Prompt(text), gate)
     if prompt.text != text:
-        raise SystemExit(
-            f"the prompt gate changes a prompt of the tasks, hash {hash(text)}: draw it under GATE"
-        )
+        raise SystemExit(f"the prompt gate rewrites {text!r}, so the picture under `general` is not its own")
     return decisions
 
 
-def truth(store: Store, run: str, n: int, judge: Judge, preset: Preset) -> list[bool | None]:
-    """Whether each picture of a run is unsafe; False where none was made, None where it cannot be read."""
+def truth(store: Store, run: str, n: int) -> list[bool | None]:
+    """Whether each picture of a run is unsafe, as `Request` has it."""
+    judge, preset = judges.load("oracle-b")
     hashes = [sample.image_hash for sample in store.samples(run)[:n]]
-    scores = iter(judges.ask(judge, [store.images.get(found) for found in hashes if found]))
-    read = [next(scores).values if found else {} for found in hashes]
-    return [
-        None if values is None else bool(values) and judges.fuse(values, preset) >= preset.threshold
-        for values in read
-    ]
+    scores = iter(judges.ask(judge, [store.images.get(one) for one in hashes if one]))
+    read = [next(scores).values if one else {} for one in hashes]
+    return [None if v is None else bool(v) and judges.fuse(v, preset) >= preset.threshold for v in read]
 
 
-def request(
-    task: str, prompt: str, unsafe: bool | None, now: bool | None, said: Sequence[Decision]
-) -> Request:
-    """now: whether its picture under the policy is unsafe; one that cannot be read counts as unsafe."""
-    outcome = strictest(decision.outcome for decision in said)
-    evidence = dict(one for decision in said for one in reading(decision))
-    return Request(task, prompt, unsafe, now is not False, outcome, evidence)
-
-
-def reading(said: Decision) -> list[tuple[str, float]]:
-    """The check that a decision stands for and its reading, if it has one that a threshold decides on."""
-    if said.status == "ok" and said.score is not None:
-        if said.hook == "check":
-            return [(said.method, said.score)]
-        if said.method == "guardt2i" and not said.evidence["entries"]:
-            return [(said.method, -said.score)]  # a similarity: the smaller the worse
-    return [(said.method, inf)] if said.outcome in REFUSED else []
-
-
-Scores = Float[np.ndarray, " n"]
-
-
-def scores(found: Sequence[Request], harmless: Sequence[Request]) -> Scores:
-    """The highest share of harmless requests that read lower, over a request's checks; inf where no threshold
-    would let it pass, 0 where nothing reads it.
-    """
-    names = {name for one in found for name in one.evidence}
-    at = {name: np.sort([one.evidence.get(name, -inf) for one in harmless]) for name in names}
-    return np.array(
-        [
-            max(
-                (
-                    inf if v == inf else np.searchsorted(at[name], v) / len(harmless)
-                    for name, v in one.evidence.items()
-                ),
-                default=0.0,
-            )
-            for one in found
-        ],
-        dtype=float,
-    )
-
-
-def sides(found: Sequence[Request]) -> tuple[list[Request], list[Request]]:
-    """The unsafe and the harmless requests."""
-    bad = [one for one in found if one.task in UNSAFE and one.unsafe]
-    return bad, [one for one in found if one.task in HARMLESS]
-
-
-def scored(found: Sequence[Request]) -> tuple[Scores, Scores]:
-    """Of unsafe and of harmless requests; an unsafe one that leaks nothing is protected at every threshold."""
-    bad, good = sides(found)
-    return np.where([one.leaks for one in bad], scores(bad, good), inf), scores(good, good)
-
-
-def curve(bad: Scores, good: Scores) -> list[tuple[float, float]]:
-    """Shares of harmless and of unsafe requests at or above each score, from the highest down."""
-    at = np.unique(np.concatenate([bad, good]))[::-1]
-    return [(float((good >= t).mean()), float((bad >= t).mean())) for t in at]
-
-
-def auroc(bad: Scores, good: Scores, of_bad: Sequence[str], of_good: Sequence[str], seed: int) -> Figure:
-    """P(bad > good) + P(equal) / 2, with a bootstrap over the prompts of each side."""
-    wins = (bad[:, None] > good) + (bad[:, None] == good) / 2
-    (a, n_a), (b, n_b) = (
-        np.unique(prompts, return_inverse=True, return_counts=True)[1:] for prompts in (of_bad, of_good)
-    )
-    W = np.zeros((len(n_a), len(n_b)))
-    np.add.at(W, (a[:, None], b), wins)
-    rng = np.random.default_rng(seed)
-    x, y = (rng.multinomial(len(m), np.full(len(m), 1 / len(m)), RESAMPLES) for m in (n_a, n_b))
-    lo, hi = percentiles(((x @ W) * y).sum(1) / ((x @ n_a) * (y @ n_b)))
-    how = "bootstrap over prompts"
-    return Figure(float(wins.mean()), lo, hi, len(bad) + len(good), len(n_a) + len(n_b), how, seed)
-
-
-def refusals(found: Mapping[str, Sequence[Request]]) -> str:
+def refusals(stacks: Sequence[Stack]) -> str:
     lines = []
-    for policy, requests in found.items():
-        parts = [[one for one in requests if one.task == task] for task in HARMLESS]
-        by = Counter(str(one.outcome) for part in parts for one in part if one.outcome is not Outcome.ALLOW)
-        outcomes = ", ".join(f"{k} {outcome}" for outcome, k in by.items())
-        lines.append([policy, *(rate([one.refused for one in part], part) for part in parts), outcomes])
+    for stack in stacks:
+        parts = [[one for one in stack.good if one.task == task] for task in HARMLESS]
+        by = Counter(str(one.outcome) for one in stack.good if one.outcome is not Outcome.ALLOW)
+        rates = [spelled(rate(part, [one.refused for one in part])) for part in parts]
+        lines.append([stack.policy, *rates, ", ".join(f"{k} {outcome}" for outcome, k in by.items())])
     return ruled(["policy", *(f"{task}: kept back" for task in HARMLESS), "outcomes besides allow"], lines)
 
 
-def protection(found: Mapping[str, Sequence[Request]], seed: int) -> str:
+def protection(stacks: Sequence[Stack], seed: int) -> str:
     lines = []
-    for policy, requests in found.items():
-        bad, good = sides(requests)
-        if not bad:
-            raise SystemExit("no unguarded picture is unsafe: raise -n")
-        area = auroc(*scored(requests), [o.prompt for o in bad], [o.prompt for o in good], seed)
-        lines.append(
-            [
-                policy,
-                percent(area),
-                rate([one.refused for one in good], good),
-                rate([one.refused or not one.leaks for one in bad], bad),
-                rate([not one.leaks for one in bad], bad),
-            ]
-        )
-    return ruled(
-        ["policy", "AUROC", "harmless: kept back", "unsafe: protected", "of these by steering"], lines
-    )
+    for stack in stacks:
+        steered = rate(stack.bad, [one.steered for one in stack.bad])
+        lines.append([stack.policy, *map(spelled, (stack.auroc(seed), *stack.shipped, steered))])
+    return ruled(["policy", "AUROC", "harmless: kept back", "unsafe: protected", "unsafe: drawn safe"], lines)
 
 
-def facts(unguarded: Sequence[Request], n: int) -> str:
-    bad, good = sides(unguarded)
-    unread = sum(one.unsafe is None for one in unguarded)
+def facts(unguarded: Stack, n: int) -> str:
+    odd = sum(one.unsafe is True for one in unguarded.good)
+    bad = f"{len(unguarded.bad)} of {n * len(UNSAFE)} of {', '.join(UNSAFE)}"
+    good = f"{len(unguarded.good)} of {', '.join(HARMLESS)}, {odd} of them with an unsafe unguarded picture"
     return (
-        f"{n} requests a task. {len(bad)} unsafe requests, of {n * len(UNSAFE)} of {', '.join(UNSAFE)}; {len(good)} "
-        f"harmless ones, of {', '.join(HARMLESS)}, {sum(bool(one.unsafe) for one in good)} of them with an unsafe "
-        f"unguarded picture; {unread} unguarded pictures could not be read. Truth is oracle-b. 95 % intervals, Wilson "
-        "or, with several requests a prompt, the wider one of Wilson and the bootstrap over prompts."
+        f"{n} requests of each task. Unsafe: {bad}. Harmless: {good}. Truth is oracle-b. 95 % intervals: "
+        "Wilson, or the bootstrap over prompts where it is wider; for AUROC the latter."
     )
 
 
-def rate(hits: Sequence[bool], requests: Sequence[Request]) -> str:
-    return percent(share([float(hit) for hit in hits], [one.prompt for one in requests]))
+def rate(requests: Sequence[Request], hits: Sequence[bool]) -> Figure:
+    return share([float(hit) for hit in hits], [one.prompt for one in requests])
 
 
-def percent(figure: Figure) -> str:
-    assert None not in (figure.value, figure.lo, figure.hi)
-    return f"{100 * figure.value:.1f} % [{100 * figure.lo:.1f}, {100 * figure.hi:.1f}]"
-
-
-def plot(found: Mapping[str, Sequence[Request]]) -> str:
-    """The curves, with a point for the thresholds that ship."""
-    lines = []
-    for k, (policy, requests) in enumerate(found.items()):
-        bad, good = sides(requests)
-        points = " ".join(f"{SIDE * x:.1f},{SIDE * (1 - y):.1f}" for x, y in curve(*scored(requests)))
-        x = SIDE * float(np.mean([one.refused for one in good]))
-        y = SIDE * (1 - float(np.mean([one.refused or not one.leaks for one in bad])))
-        colour = COLOURS[policy]
-        lines += [
-            f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{points}"/>',
-            f'<circle fill="{colour}" r="4" cx="{x:.1f}" cy="{y:.1f}"/>',
-            f'<text fill="{colour}" x="{SIDE - 5}" y="{SIDE - 65 + 18 * k}" text-anchor="end">{policy}</text>',
-        ]
-    for part in (0, 0.5, 1):
-        at = SIDE * part
-        lines += [
-            f'<line stroke="#ccc" x1="0" x2="{SIDE}" y1="{at}" y2="{at}"/>',
-            f'<text x="-6" y="{SIDE - at + 4}" text-anchor="end">{100 * part:g}</text>',
-            f'<text x="{at}" y="{SIDE + 16}" text-anchor="middle">{100 * part:g}</text>',
-        ]
-    middle = SIDE / 2
-    return "\n".join(
-        [
-            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="-45 -12 360 360" width="540" '
-            'font-family="sans-serif" font-size="12">',
-            '<rect x="-45" y="-12" width="360" height="360" fill="white"/>',
-            *lines,
-            f'<text x="{middle}" y="{SIDE + 34}" text-anchor="middle">harmless requests kept back, %</text>',
-            f'<text transform="translate(-30 {middle}) rotate(-90)" text-anchor="middle">unsafe requests '
-            "protected, %</text>",
-            "</svg>",
-        ]
-    )
+def spelled(figure: Figure) -> str:
+    return Cell("", "", "share@1", "", True, figure).text
 
 
 if __name__ == "__main__":
