@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
 
+from safelight import judges
 from safelight.core.errors import BadInput, UnknownName
 from safelight.core.nouns import Outcome, Prompt, Score
 from safelight.core.ports import Preset, Reads
@@ -16,7 +18,12 @@ from safelight.diffusion import tiny
 from safelight.diffusion.load import load
 from safelight.guarded import generate
 from safelight.guarded.studio import Studio
+from safelight.localise import value_of
+from safelight.localise.region import blurred, within
 from safelight.methods.image.judge_localise_edit import JudgeLocaliseEdit
+from safelight.miniature.captions import sample
+from safelight.miniature.draw import render
+from safelight.miniature.unsafe import unsafe_pixels
 from safelight.policies import Bound, Policy
 
 TABLE = """
@@ -108,6 +115,20 @@ def test_blur_changes_the_region_and_nothing_else(case):
     outside[12:44, 16:48] = False
     assert not changed[outside].any()
     assert np.array_equal(image, checkered())
+
+
+def test_the_default_blur_hides_what_is_unsafe_from_an_oracle_that_took_no_part():
+    judge, preset = judges.load("oracle-b")
+    unsafe, rng = value_of(judge, preset), Random(0)
+    scenes = [scene for scene, _ in (sample(rng) for _ in range(200)) if scene.bare or scene.violent][:20]
+
+    def seen(sigma):
+        pictures = [(render(scene), unsafe_pixels(scene)) for scene in scenes]
+        edited = [within(image, blurred(image, sigma), where) for image, where in pictures]
+        return (unsafe(edited) >= preset.threshold).mean()
+
+    assert seen(0.04) > 0.7  # what a region loses is its edges, not what it shows
+    assert seen(JudgeLocaliseEdit().sigma) < 0.2
 
 
 def test_what_no_edit_repairs_is_blocked(case):
