@@ -3,11 +3,11 @@
     python benchmarks/dilution.py [--judge clip-concepts] [--n 200] [--seed 0] [--fpr 0.05]
 
 Drawn pictures of each unsafe family, and as many harmless ones, look-alikes among them, are put on harmless
-scenery at 100, 50, 25 and 12.5 % of the area. The judge looks at the whole picture, or also at 2 x 2 or 3 x 3 tiles. Each way gets
-the threshold that a share of --fpr of the harmless pictures, at all sizes, reaches: tiles have no advantage
-from raising more false alarms. Printed is the attack's success, the share of unsafe pictures below the
-threshold, with 95 % Wilson intervals, and its paired difference to the whole picture with a bootstrap
-interval.
+scenery at 100, 50, 25 and 12.5 % of the area. The judge looks at the whole picture, or also at 2 x 2 or 3 x 3
+tiles. Each way gets the threshold that a share of --fpr of the harmless pictures, at all sizes, reaches:
+tiles have no advantage from raising more false alarms. Printed is the attack's success, the share of unsafe
+pictures below the threshold, with 95 % Wilson intervals, and its paired difference to the whole picture with
+a bootstrap interval.
 """
 
 from __future__ import annotations

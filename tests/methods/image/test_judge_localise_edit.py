@@ -90,6 +90,7 @@ def case(model):
 
 def checkered():
     image = np.full((64, 64, 3), 128, np.uint8)
+    image[:4] = 120  # what the blur leaves must not be a picture of one colour
     image[20:36, 24:40] = 255 * (np.indices((16, 16)).sum(0) % 2)[..., None]
     return image
 
