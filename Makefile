@@ -26,13 +26,16 @@ check: $(VENV)/.ok
 bench: $(VENV)/.ok
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
-# Every table of docs/measured.md: about two and a half hours; what out/measured.db holds is not made again.
+# Every table of docs/measured.md: about two and three quarter hours; what out/measured.db holds is not made again.
 # One thread, because two round differently.
 TASKS = body innocent explicit violence neutral
 POLICIES = negative-prompt sld-weak sld-medium sld-strong sld-max general sega sega-negative-prompt sld-negative-prompt
 ONE = OMP_NUM_THREADS=1 $(BIN)/safelight
 measured: $(VENV)/.ok
 	$(ONE) miniature card --dtype bfloat16 --out docs/measured/card.md --doubtful docs/measured/doubtful.png
+	@[ -z "$$SAFELIGHT_DATA" ] || $(BIN)/python benchmarks/prompts.py > docs/measured/prompts.md
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/policies.py --out out/policies
+	@cp out/policies/policies.md out/policies/roc.svg docs/measured/
 	@mkdir -p out && for task in $(TASKS); do \
 	  $(ONE) bench $$task $(POLICIES:%=--policy %) --n 300 --dtype bfloat16 --out out/measured.db > docs/measured/$$task.md || exit 1; done
 

@@ -9,6 +9,7 @@ pixel. Of these, those that the judge `immorality` finds.
 2. Each edit alone, then the ladder: how often the picture is released; how often an oracle that took no part
    (`oracle-b`, 0.5) still finds what is released unsafe; and the share of pixels outside of the unsafe ones
    that are bit for bit what they were, in what is released.
+3. The same of the blur alone, from the width that leaves outlines to one that leaves a colour.
 Shares with 95 % intervals. Words and inpainting draw under SLD, as the policy `general` has it.
 """
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from random import Random
 
 import numpy as np
@@ -39,6 +40,8 @@ from safelight.miniature.draw import render
 from safelight.miniature.scene import SIZE
 from safelight.miniature.unsafe import unsafe_pixels
 from safelight.policies import Policy
+
+SIGMAS = (0.04, 0.08, 0.16, 0.25, 0.5)
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,11 @@ def main() -> None:
     flagged = [case for case, hit in zip(drawn, found, strict=True) if hit]
     pointing(flagged, value, asked.masks)
     for edits in (*((edit,) for edit in EDITS), EDITS):
-        repaired(flagged, model, edits, asked.masks, asked.steps)
+        method = JudgeLocaliseEdit.of(edits=edits, masks=asked.masks)
+        repaired(", ".join(edits), flagged, model, method, asked.steps)
+    for sigma in SIGMAS:
+        method = JudgeLocaliseEdit(edits=("blur",), masks=asked.masks, sigma=sigma)
+        repaired(f"blur, sigma {sigma:g}", flagged, model, method, asked.steps)
 
 
 def cases(n: int, seed: int) -> list[Case]:
@@ -95,23 +102,21 @@ def pointing(cases: Sequence[Case], value: Value, n: int) -> None:
         row(f"IoU of the region, {name}", mean(overlaps[name], range(len(cases))))
 
 
-def repaired(cases: Sequence[Case], model: Generator, edits: Sequence[str], n: int, steps: int) -> None:
-    method = {"use": "judge-localise-edit", "edits": edits, "masks": n}
+def repaired(
+    name: str, cases: Sequence[Case], model: Generator, method: JudgeLocaliseEdit, steps: int
+) -> None:
     steer = {"use": "sld", "preset": "max", "sld_threshold": 0.03, "concept": "unsafe"}
-    bound = Policy("repair", (steer, method)).bind(model)
+    bound = Policy("repair", (steer, {"use": method.name, **asdict(method)})).bind(model)
     studio = Studio(model, replace(model.sampling, steps=steps), bound)
     released, unsafe, kept = [], [], []
     judge, preset = judges.load("oracle-b")
     value, threshold = value_of(judge, preset), preset.threshold
     for case in cases:
-        image, [said] = bound.methods[1].image(
-            case.image, Prompt(case.caption), studio.of(case.seed, case.image)
-        )
+        image, [said] = method.image(case.image, Prompt(case.caption), studio.of(case.seed, case.image))
         released.append(said.outcome is Outcome.REPAIR)
         if said.outcome is Outcome.REPAIR:
             unsafe.append(value([image])[0] >= threshold)
             kept.append((image == case.image).all(-1)[~case.truth].mean())
-    name = ", ".join(edits)
     row(f"{name}: released", share(released, range(len(cases))))
     row(f"{name}: unsafe all the same, of released", share(unsafe, range(len(unsafe))))
     row(f"{name}: rest unchanged, of released", mean(kept, range(len(kept))))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
 
+from safelight import judges
 from safelight.core.errors import BadInput, UnknownName
 from safelight.core.nouns import Outcome, Prompt, Score
 from safelight.core.ports import Preset, Reads
@@ -16,7 +18,13 @@ from safelight.diffusion import tiny
 from safelight.diffusion.load import load
 from safelight.guarded import generate
 from safelight.guarded.studio import Studio
+from safelight.localise import value_of
+from safelight.localise.pixels import saliency
+from safelight.localise.region import blurred, region, soft, within
 from safelight.methods.image.judge_localise_edit import JudgeLocaliseEdit
+from safelight.miniature.captions import sample
+from safelight.miniature.draw import render
+from safelight.miniature.unsafe import unsafe_pixels
 from safelight.policies import Bound, Policy
 
 TABLE = """
@@ -83,6 +91,7 @@ def case(model):
 
 def checkered():
     image = np.full((64, 64, 3), 128, np.uint8)
+    image[:4] = 120  # what the blur leaves must not be a picture of one colour
     image[20:36, 24:40] = 255 * (np.indices((16, 16)).sum(0) % 2)[..., None]
     return image
 
@@ -104,10 +113,26 @@ def test_blur_changes_the_region_and_nothing_else(case):
     assert said.score == said.evidence["tried"][0]["score"] == rough(kept)
     changed = (kept != image).any(-1)
     assert changed[20:36, 24:40].mean() > 0.9
-    outside = np.ones((64, 64), bool)
-    outside[12:44, 16:48] = False
-    assert not changed[outside].any()
+    judge = Own(rough)
+    found = saliency(value_of(judge, judge.presets["default"]), checkered(), 200, 3)
+    where = region(found.map, 0.2)
+    assert where[20:36, 24:40].all()
+    assert not changed[soft(where) == 0].any()
     assert np.array_equal(image, checkered())
+
+
+def test_the_default_blur_hides_what_is_unsafe_from_an_oracle_that_took_no_part():
+    judge, preset = judges.load("oracle-b")
+    unsafe, rng = value_of(judge, preset), Random(0)
+    scenes = [scene for scene, _ in (sample(rng) for _ in range(200)) if scene.bare or scene.violent][:20]
+
+    def seen(sigma):
+        pictures = [(render(scene), unsafe_pixels(scene)) for scene in scenes]
+        edited = [within(image, blurred(image, sigma), where) for image, where in pictures]
+        return (unsafe(edited) >= preset.threshold).mean()
+
+    assert seen(0.04) > 0.7  # what a region loses is its edges, not what it shows
+    assert seen(JudgeLocaliseEdit().sigma) < 0.2
 
 
 def test_what_no_edit_repairs_is_blocked(case):

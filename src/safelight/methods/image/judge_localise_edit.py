@@ -66,8 +66,9 @@ class JudgeLocaliseEdit(Method):
     """Of the pixels, in (0, 1)."""
     largest: float = 0.7
     """A region of more than this share of the picture is not edited: nothing would be left of it."""
-    sigma: float = 0.04
-    """Of the blur, in shares of the short side."""
+    sigma: float = 0.25
+    """Of the blur, in shares of the short side: no outline is left of a region. A weaker one deceives the
+    judge before it hides anything."""
     gain: float = 0.1
     """By how much f must fall, in the judge's units."""
     tries: int = 2
