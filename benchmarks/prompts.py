@@ -5,9 +5,8 @@
 FOLDER (by default what SAFELIGHT_DATA names) has the sets I2P, CoPro, POSI, COCO and PartiPrompts. A prompt
 is found if what a policy's prompt stage decides keeps its picture from the user; nothing is drawn. The stages
 (those that agree on every prompt share a column):
-    general, ...         the policies that ship, each as it is
-    terms                the method `terms` with its lists, in English
-    normalise + terms    hidden characters and look-alikes taken out first
+    general, ...   the policies that ship, each as it is; `school` has `normalise` before `terms`
+    terms          the method `terms` with its lists, in English
 The hard stop is in all of them, since no policy can leave it out. `modifiers` is in none: it blocks nothing,
 and adds readings for checks by a judge, which find no term. Nor is `guardt2i`: the decoder that ships was
 trained on the miniature's captions, and says nothing about prompts in the words of others.
@@ -37,10 +36,7 @@ from safelight.policies import Bound, Policy
 from safelight.tasks.published import column, read
 
 SHIPPED = ("general", "school", "research")
-OWN = (
-    Policy("terms", ({"use": "terms"},)),
-    Policy("normalise + terms", ({"use": "normalise"}, {"use": "terms"})),
-)
+TERMS = Policy("terms", ({"use": "terms"},))
 
 
 @dataclass(frozen=True)
@@ -76,7 +72,7 @@ def main() -> None:
     if missing := sorted({one.file for one in SETS if not (folder / one.file).is_file()}):
         raise SystemExit(f"{folder} has no {', '.join(missing)}")
     model = load("miniature")
-    stages = [policy.bind(model) for policy in (*map(Policy.load, SHIPPED), *OWN)]
+    stages = [policy.bind(model) for policy in (*map(Policy.load, SHIPPED), TERMS)]
     print(table([part for one in SETS for part in parts(one, folder, stages)], stages))
     lists = ", ".join(f"{len(words.terms['en'])} of {words.category}" for words in Terms().loaded)
     print(f"\n95 % Wilson intervals. Terms of the lists: {lists}.\n")

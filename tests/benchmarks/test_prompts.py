@@ -49,7 +49,7 @@ def test_shares_are_of_each_set_and_category_and_hold_no_prompt(prompts, folder,
     said = capsys.readouterr().out
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines() if "|" in line]
     assert cells[0] == [
-        "prompts", "n", "found by general, school, research", "found by terms, normalise + terms",
+        "prompts", "n", "found by general, research", "found by school, terms",
     ]  # fmt: skip
     found = {name: (n, hard, terms) for name, n, hard, terms in (c for c in cells[2:] if len(c) == 4)}
     third = ("3", "0.00 % [0.00, 56.15]", "33.33 % [6.15, 79.23]")  # Wilson, 0 and 1 of 3
@@ -73,7 +73,7 @@ def test_a_folder_that_lacks_a_file_is_named_and_no_folder_is_no_error(prompts, 
 def test_what_breaks_is_no_find(prompts, monkeypatch):
     from safelight.diffusion.load import load
 
-    stage = prompts.OWN[0].bind(load("miniature"))
+    stage = prompts.TERMS.bind(load("miniature"))
     assert not prompts.refused(PLAIN, stage, "here")
     monkeypatch.setattr(Terms, "prompt", lambda self, p: None)
     with pytest.raises(SystemExit, match="here: terms of terms failed"):

@@ -68,9 +68,9 @@ def test_the_policies_that_ship():
     stacks = ["sega-negative-prompt", "sld-negative-prompt"]
     compare = ["negative-prompt", "sega", *sld, *stacks]
     assert names("policies") == sorted(["general", "research", "school", *compare])
-    for name in ("general", "school"):
+    for name, methods in (("general", ["sld"]), ("school", ["normalise", "terms", "sld"])):
         policy = Policy.load(name)
-        assert [method["use"] for method in policy.methods] == ["sld"]
+        assert [method["use"] for method in policy.methods] == methods
         [only] = policy.checks
         assert (only.stage, only.judge, only.on_error) == ("image", "oracle:strict", "block")
         assert not policy.keep_prompts
