@@ -200,9 +200,10 @@ def test_uce_is_a_training_without_steps(model, tmp_path, kind):
 
 def test_uce_preserves_a_named_list_or_the_lines_of_a_file_beside_its_own(model, tmp_path):
     (tmp_path / "kept.txt").write_text("a boat\nrain\n")
-    for preserve, texts in (("miniature", vocabulary()), (str(tmp_path / "kept.txt"), ("a boat", "rain"))):
+    named = {"miniature": vocabulary(), str(tmp_path / "kept.txt"): ("a boat", "rain")}
+    for k, (preserve, texts) in enumerate(named.items()):
         settings = {"edit_concepts": ("nudity",), "preserve_concepts": ("snow",), "preserve": preserve}
-        made = safelight.train("uce", model, tmp_path / "uce.safetensors", **settings)
+        made = safelight.train("uce", model, tmp_path / f"{k}.safetensors", **settings)
         assert artifacts.load(made.path).manifest.config["preserve_concepts"] == ["snow", *texts]
 
 
