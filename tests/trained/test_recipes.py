@@ -23,7 +23,13 @@ VALUES = {
     "ca": {"concept": "cat+dog", "anchors": ("a cat", "cats"), "pictures": 5, "prior": 1.0},
     "guardt2i": {"captions": "a.txt", "normal": "b.txt", "conditioning": "sequence", "layers": 2, "steps": 5},
     "sdd-anchored": {"concept": "bare", "ema": 0.5, "pairing": "trajectory"},
-    "uce": {"edit_concepts": (["a", "b"][0],), "expand_prompts": True, "lamb": 0.1, "kind": "map"},
+    "uce": {
+        "edit_concepts": (["a", "b"][0],),
+        "expand_prompts": True,
+        "lamb": 0.1,
+        "kind": "map",
+        "preserve": "b.txt",
+    },
 }
 
 

@@ -20,6 +20,7 @@ from safelight.diffusion.load import load
 from safelight.diffusion.sampling import Sampling
 from safelight.methods.embedding.uce_map import UCEMap
 from safelight.methods.weights.weights import Weights
+from safelight.miniature.vocabulary import vocabulary
 from safelight.store import Store, artifacts
 from safelight.training import fit as fitting
 from safelight.training import sdd
@@ -197,6 +198,15 @@ def test_uce_is_a_training_without_steps(model, tmp_path, kind):
         assert [(a.id, a.run) for a in store.artifacts()] == [(made.content[:32], made.run)]
 
 
+def test_uce_preserves_a_named_list_or_the_lines_of_a_file_beside_its_own(model, tmp_path):
+    (tmp_path / "kept.txt").write_text("a boat\nrain\n")
+    named = {"miniature": vocabulary(), str(tmp_path / "kept.txt"): ("a boat", "rain")}
+    for k, (preserve, texts) in enumerate(named.items()):
+        settings = {"edit_concepts": ("nudity",), "preserve_concepts": ("snow",), "preserve": preserve}
+        made = safelight.train("uce", model, tmp_path / f"{k}.safetensors", **settings)
+        assert artifacts.load(made.path).manifest.config["preserve_concepts"] == ["snow", *texts]
+
+
 FORBIDDEN = f"{tables()['minor'][0]} {tables()['sexual'][0]}"
 
 
@@ -213,6 +223,14 @@ FORBIDDEN = f"{tables()['minor'][0]} {tables()['sexual'][0]}"
         ("ca", {"concept": "oil", "anchors": "innocnt"}, BadInput, "Did you mean 'innocent'"),
         ("ca", {"concept": "A+T", "concept_type": "object", "anchors": ("a cat",)}, BadInput, "the word 'A'"),
         ("uce", {"edit_concepts": ("a", "a")}, BadInput, "holds a text twice"),
+        ("uce", {"edit_concepts": ("a",), "preserve": "minature"}, BadInput, "'miniature' or a .txt file"),
+        ("uce", {"edit_concepts": ("a",), "preserve": "nowhere.txt"}, BadInput, "nowhere.txt cannot be read"),
+        (
+            "uce",
+            {"edit_concepts": ("a cat",), "preserve": "miniature"},
+            BadInput,
+            "to be edited and preserved",
+        ),
     ],
 )
 def test_bad_input_leaves_nothing_behind(model, tmp_path, method, settings, error, said):

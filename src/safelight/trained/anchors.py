@@ -22,6 +22,7 @@ from safelight.core.valid import whole
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.meter import Meter
 from safelight.tasks import Task
+from safelight.trained.texts import lines
 from safelight.training import checkpoint
 
 
@@ -46,10 +47,7 @@ def texts_of(anchors: str | Sequence[str], n: int | None) -> list[str]:
     if not isinstance(anchors, str):
         texts = list(anchors)
     elif anchors.endswith(".txt"):
-        try:
-            texts = Path(anchors).expanduser().read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"the anchors in {anchors} cannot be read: {error}") from error
+        texts = lines("anchors", anchors)
     else:
         texts = [row.prompt for row in Task.load(anchors).rows]
     if not texts or not all(isinstance(text, str) and text.strip() for text in texts):

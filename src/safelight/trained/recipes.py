@@ -31,10 +31,12 @@ MADE = {"model", "latents"}
 """Fields that are made here and not set by anybody."""
 OWN: Mapping[str, dict[str, Any]] = {
     "ca": {"anchors": str | tuple[str, ...], "pictures": int},
-    "uce": {"kind": Literal["weights", "map"]},
+    "uce": {"kind": Literal["weights", "map"], "preserve": str},
 }
 """Settings of `train` itself. anchors: texts, a file with one a line, or a task. pictures: how many are drawn
-of the anchors in turn, by default one of each. kind: new weights, or one matrix for the method `uce-map`."""
+of the anchors in turn, by default one of each. kind: new weights, or one matrix for the method `uce-map`.
+preserve: texts that join `preserve_concepts`: "miniature" for every plain word of its world, or a file (.txt)
+with one a line."""
 
 
 def kinds(method: str) -> dict[str, Any]:

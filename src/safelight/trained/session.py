@@ -25,6 +25,7 @@ from safelight.trained.anchors import allowed, latents_of, texts_of
 from safelight.trained.page import command, html
 from safelight.trained.recipes import METHODS, Learned, checked, published
 from safelight.trained.record import Record, run_row
+from safelight.trained.texts import preserved
 from safelight.training import processes
 from safelight.training.ca import CA
 from safelight.training.fit import Diverged, Plan, Row, fit
@@ -245,9 +246,11 @@ def _place(out: str | Path) -> Path:
     return path
 
 
-def _edited(generator: Generator, kind: str = "weights", **own: Any) -> Artifact:
+def _edited(generator: Generator, kind: str = "weights", preserve: str | None = None, **own: Any) -> Artifact:
     """The closed form."""
     one_of("kind", kind, ("weights", "map"))
+    if preserve is not None:
+        own["preserve_concepts"] = (*own.get("preserve_concepts", ()), *preserved(preserve))
     edit = UCE(**own)
     return edit.map(generator.backbone) if kind == "map" else edit.edit(generator.backbone)
 
