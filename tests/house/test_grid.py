@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ from safelight.trained.recipes import METHODS
 METHODS_OUT = {"modifiers": "changes no picture and refuses nothing; it gives prompt checks more to read"}
 TRAININGS_OUT = {"guardt2i": "trains what the method of that name reads prompts with, for an hour; one ships"}
 POLICIES_OUT = {"research": "has no methods and no checks, so it draws what the unguarded model draws"}
-OWN_TABLE = "what it asks for is erased in a table of its own"
-TASKS_OUT = dict.fromkeys(("artist", "styles", "mascot", "robots"), OWN_TABLE)
+TASKS_OUT: dict[str, str] = dict.fromkeys(
+    ["artist", "styles", "mascot", "robots"], "what it asks for is erased in a table of its own"
+)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def test_every_task_of_the_miniature_is_in_the_grid(grid):
     assert covered(set(grid.tasks), TASKS_OUT) == ours
 
 
-def covered(inside: set[str], outside: dict[str, str]) -> set[str]:
+def covered(inside: set[str], outside: Mapping[str, str]) -> set[str]:
     """All that is accounted for; nothing is twice."""
     assert not inside & outside.keys()
     return inside | outside.keys()

@@ -114,18 +114,19 @@ class Grid:
 
     def draw(self, out: str | Path, part: tuple[int, int] = (1, 1), progress: Progress = quiet) -> None:
         """Make what is missing of the i-th of m parts, and its scores."""
-        parts = self.task, self.generator, self.sampling, self.measures
+        parts, unguarded = (self.task, self.generator, self.sampling, self.measures), self.runs[BASE.name]
         with Store.open(out) as store:
             for name, (policy, config) in self.policies.items():
-                base = None if name == BASE.name else self.runs[BASE.name]
+                base = None if name == BASE.name else unguarded
                 Bench(*parts, store, policy, config, base, self.by).run(self.n, part, progress)
 
     def table(self, out: str | Path) -> Table:
         """The table of what was drawn, without figures as long as parts are missing."""
+        runs = self.runs
         with Store.open(out) as store:
-            if {run.status for run in store.runs() if run.id in self.runs.values()} != {"done"}:
+            if {run.status for run in store.runs() if run.id in runs.values()} != {"done"}:
                 return Table(self.task.id, self.n, min(self.n, len(self.task.rows)), ())
-            return table(store, self.task, self.runs, self.n, self.measures.sets, self.measures.derived)
+            return table(store, self.task, runs, self.n, self.measures.sets, self.measures.derived)
 
     @property
     def runs(self) -> dict[str, str]:
