@@ -9,7 +9,7 @@ export UV_FIND_LINKS
 export OMP_WAIT_POLICY = PASSIVE
 BIN = $(VENV)/bin
 
-.PHONY: demo test check bench measured docs clean FORCE
+.PHONY: demo test check bench measured grid docs clean FORCE
 
 demo: $(VENV)/.ok
 	$(BIN)/python -m safelight.demo --out out/demo
@@ -38,6 +38,13 @@ measured: $(VENV)/.ok
 	@cp out/policies/policies.md out/policies/roc.svg docs/measured/
 	@mkdir -p out && for task in $(TASKS); do \
 	  $(ONE) bench $$task $(POLICIES:%=--policy %) --n 300 --dtype bfloat16 --out out/measured.db > docs/measured/$$task.md || exit 1; done
+
+# Every method on every task, N pictures a cell, by two processes of one thread; the last one prints the table.
+# What out/grid.db and out/grid.artifacts hold is not made again.
+N = 150
+GRID = $(ONE) bench grid -n $(N) --dtype bfloat16 --out out/grid.db
+grid: $(VENV)/.ok
+	@$(GRID) --shard 1/2 & other=$$!; $(GRID) --shard 2/2; code=$$?; wait $$other && exit $$code
 
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir out/site

@@ -90,7 +90,7 @@ def main(root: Path, kills: int, seed: int) -> None:
     (root / "grid.toml").write_text(TASK)
     (root / "grid.csv").write_text("prompt\na cat\na red dog\ntwo boats\n")
     run = partial(grid, model, root / "grid.toml")
-    folders = [root / "never", *(root / moment for moment in MOMENTS), root / "often"]
+    folders = [root / "never", *(root / moment for moment in MOMENTS), root / "often 0"]
     for folder in folders:
         folder.mkdir()
     rng, begun = random.Random(seed), time.monotonic()
@@ -99,8 +99,14 @@ def main(root: Path, kills: int, seed: int) -> None:
     for folder in folders[1:-1]:
         if not killed(started(partial(run, folder), folder.name, rng.randrange(PICTURES))):
             raise RuntimeError(f"no kill at the moment '{folder.name}'")
-    # Each kill a little later in the run, wherever it has come to; the last start is left alone.
-    made = sum(struck(partial(run, folders[-1]), seconds / 2, rng) for _ in range(kills))
+    # Each kill a little later in a run, wherever it has come to; one that is done is followed by another.
+    made = 0
+    while made < kills:
+        if struck(partial(run, folders[-1]), seconds / 2, rng):
+            made += 1
+        else:
+            folders.append(root / f"often {len(folders)}")
+            folders[-1].mkdir()
     for folder in folders[1:]:
         killed(started(partial(run, folder)))
     said = {"kills": made, "made": {folder.name: read(folder) for folder in folders}}

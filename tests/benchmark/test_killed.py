@@ -16,7 +16,7 @@ def test_killed_at_random_and_while_writing_it_ends_in_the_same_table(tmp_path, 
     command = [sys.executable, str(script), str(tmp_path), str(kills), "11"]
     said = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout)
     never = said["made"].pop("never")
-    assert said["kills"] >= kills // 2  # the others came after the run was done
+    assert said["kills"] == kills
     assert never["pictures"]
     assert len(json.loads(never["table"])["cells"]) == 4
     for run in said["made"].values():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from safelight import cli
 from safelight.benchmark import bench
 from safelight.benchmark.compare import comparison
 from safelight.benchmark.measures import headings, measures
@@ -14,6 +15,7 @@ from safelight.benchmark.report import report
 from safelight.benchmark.results import find, opened
 from safelight.core.errors import BadInput, Refused
 from safelight.core.nouns import Outcome
+from safelight.diffusion import tiny
 from safelight.diffusion.generator import Generator
 from safelight.policies import Check, Policy
 from safelight.tasks import Task
@@ -59,6 +61,22 @@ def test_runs_of_two_files_are_two_tables_that_name_their_file(folder: Path, mod
         assert section.protocol["prompts.sha256"] == section.group.first.source["sha256"]
         assert "--prompts FILE" in section.redo
         assert all(text.startswith("prompt ") and "sha256" in text for text in section.sheet.prompts)
+
+
+@pytest.mark.parametrize(("command", "heading"), [("stacks", "| base |"), ("race", "t@1, unsafe by")])
+def test_stacks_and_races_take_the_file_too(folder: Path, capsys, command: str, heading: str):
+    tiny.sd().save_pretrained(folder / "tiny")
+    settings = {"steps": 2, "guidance": 3.0, "height": 64, "width": 64, "block": 2, "judges": ["oracle"]}
+    (folder / "tiny" / "safelight.json").write_text(json.dumps(settings))
+    parts = ["--method", "negative-prompt", "--policy", "research"]
+    words = [command, str(folder / "t.toml"), *parts, "--model", str(folder / "tiny"), "-n", "2"]
+    words += ["--out", str(folder / "runs.db")]
+    assert cli.run(words) == 2
+    assert "t needs its prompts (--prompts)" in capsys.readouterr().err
+    assert cli.run([*words, "--prompts", str(folder / "t.txt")]) == 0
+    assert heading in capsys.readouterr().out
+    with opened(folder / "runs.db") as store:
+        assert find(store, "research").source["prompts"] == 6
 
 
 def test_a_file_that_is_not_the_published_one_is_named_in_the_report(

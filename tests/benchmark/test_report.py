@@ -114,6 +114,26 @@ def test_the_protocol_names_every_hash_version_and_command(store: Store):
     assert all(run["run"] in page for run in own.values())
 
 
+def test_rows_of_tables_are_made_anew_by_their_tables(tmp_path: Path):
+    nudity, own = {"table sdd-table-nudity@1": "fast"}, {"table mine@2": "published"}
+    with Store.open(tmp_path / "runs.db") as store:
+        fill(store, "base", [0], versions=nudity)
+        for name in ("NEG", "SDD"):
+            fill(store, name, [0], versions=nudity)
+        [section] = report(store).sections
+        options = "--model miniature {}-n 1 --dtype float32 --out runs.db"
+        table = f"safelight bench sdd-table-nudity {options.format('')}"
+        assert section.redo == table
+        fill(store, "ESD", [0], versions=own)
+        fill(store, "general", [0])
+        [section] = report(store).sections
+        assert section.redo.splitlines() == [
+            f"safelight bench mine.toml {options.format('--published ')}",
+            table,
+            f"safelight bench body {options.format('--policy general ')}",
+        ]
+
+
 def test_versions_that_differ_stand_with_their_runs(store: Store):
     fill(store, "sld-max", [0, 0, 0, 0], versions={"judge oracle@1": "bb22"})
     [section] = report(store).sections

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from safelight.benchmark import BASE, bench
+from safelight.benchmark.blocks import Bench
 from safelight.core.errors import BadInput, Refused
 from safelight.core.hard_stop import tables
 from safelight.core.nouns import Decision, Outcome, Prompt, Score
@@ -346,6 +347,24 @@ def test_a_shard_makes_every_mth_block(tmp_path: Path, model: Generator, task):
         [run] = store.runs()
         assert run.status == "interrupted"
         assert {sample.block for sample in store.samples(run.id)} == {1}
+
+
+def test_of_two_shards_that_end_together_one_sees_the_whole(
+    tmp_path: Path, model: Generator, task, monkeypatch
+):
+    complete, asked = Bench._complete, []
+
+    def late(self: Bench, run: str, n: int) -> bool:
+        found = complete(self, run, n)
+        if not asked:
+            asked.append(run)
+            bench(task(), model, [], tmp_path / "runs.db", shard="1/2")  # ends while the other one looks
+        return found
+
+    monkeypatch.setattr(Bench, "_complete", late)
+    bench(task(), model, [], tmp_path / "runs.db", shard="2/2")
+    with Store.open(tmp_path / "runs.db") as store:
+        assert [run.status for run in store.runs()] == ["done"]
 
 
 @pytest.mark.parametrize("shard", ["0/2", "3/2", "2", "a/b", "1/0", "-1/2", ""])

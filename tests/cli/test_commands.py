@@ -235,7 +235,13 @@ def test_a_table_is_trained_and_measured_by_one_command(model, tmp_path, monkeyp
     assert [path.suffix for path in sorted((tmp_path / "runs.artifacts").iterdir())] == [
         ".html", ".run", ".safetensors",
     ]  # fmt: skip
-    for option in (["--policy", "general"], ["--prompts", "t.csv"], ["--shard", "1/2"], ["--engine", "ray"]):
+    shared = [*command, "-n", "6", "--out", "shared.db"]
+    assert cli.run([*shared, "--shard", "2/2"]) == 0
+    said = capsys.readouterr()
+    assert (said.out, "the table comes with the last shard" in said.err) == ("", True)
+    assert cli.run([*shared, "--shard", "1/2"]) == 0
+    assert "| SDD | blood | " in capsys.readouterr().out
+    for option in (["--policy", "general"], ["--prompts", "t.csv"], ["--engine", "ray"]):
         assert cli.run([*command, *option]) == 2
         assert "rows of its own" in capsys.readouterr().err
     assert cli.run(["bench", "t.toml", "--published", "--model", model]) == 2

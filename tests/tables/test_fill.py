@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from shutil import copy
 
 import pytest
 
 from safelight.benchmark import bench
+from safelight.benchmark.report import report
 from safelight.core.errors import BadInput, Refused
+from safelight.core.records import canonical
+from safelight.diffusion import tiny
 from safelight.diffusion.generator import Generator
 from safelight.methods.weights.weights import Weights
 from safelight.policies import Policy
 from safelight.store import Store, artifacts
-from safelight.tables.fill import fill
+from safelight.tables import Layout, rows
+from safelight.tables.fill import _turned, fill
 from safelight.training import sdd
 
 
@@ -120,6 +127,88 @@ def test_the_published_schedule_is_another_artifact(model, written, whole, tmp_p
     assert isinstance(Weights(str(made.path)), Weights)
 
 
+def test_shards_train_and_draw_what_one_process_does(model, written, whole, tmp_path, monkeypatch):
+    trained, drawn, run = [], [], Generator.run
+    train = rows.train
+    monkeypatch.setattr(rows, "train", lambda *a, **k: trained.append(a[0]) or train(*a, **k))
+    monkeypatch.setattr(Generator, "run", lambda self, p, *rest: drawn.append(len(p)) or run(self, p, *rest))
+    table, out = written(n="n = 4"), tmp_path / "shared" / "runs.db"
+    first = fill(table, model, out, shard="2/2")
+    assert trained == ["uce", "sdd"]  # its own first; nobody had made the other
+    assert drawn == [2] * 8  # a block of each row and task
+    assert (first.entries, [t.cells for t in first.tables], first.json()["rows"]) == ((), [(), ()], [])
+    shared = fill(table, model, out, shard="1/2")
+    assert drawn[8:] == [2] * 8 + [1] * 4
+    alone = fill(table, model, tmp_path / "alone" / "runs.db")
+    assert canonical(shared.json()["tasks"]) == canonical(alone.json()["tasks"])
+    assert shared.json()["table"] == alone.json()["table"]
+
+
+@pytest.mark.slow
+def test_two_processes_at_once_end_in_the_table_of_one(written, tmp_path):
+    tiny.sd().save_pretrained(tmp_path / "model")
+    settings = {"steps": 2, "guidance": 3.0, "height": 64, "width": 64, "block": 2, "judges": ["oracle"]}
+    (tmp_path / "model" / "safelight.json").write_text(json.dumps(settings))
+    command = [sys.executable, "-m", "safelight", "bench", str(written(n="n = 6")), "--json"]
+    command += ["--model", str(tmp_path / "model"), "--out"]
+
+    def begun(*arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
+
+    out = str(tmp_path / "shared" / "runs.db")
+    both = [begun(out, "--shard", f"{i}/2") for i in (1, 2)]
+    printed = [json.loads(process.communicate()[0]) for process in both]
+    last = next(made for made in printed if made["rows"])
+    alone = json.loads(begun(str(tmp_path / "alone" / "runs.db")).communicate()[0])
+    contents = [
+        [row["trained"] and row["trained"]["content"] for row in made["rows"]] for made in (last, alone)
+    ]
+    assert (last["tasks"], contents[0]) == (alone["tasks"], contents[1])
+
+
+def test_parts_of_tasks_turn_so_that_shards_are_even():
+    assert [_turned(1, 2, k) for k in range(3)] == [(1, 2), (2, 2), (1, 2)]
+    assert [_turned(3, 3, k) for k in range(3)] == [(3, 3), (1, 3), (2, 3)]
+
+
+def test_a_policy_is_a_row_and_what_it_refuses_a_column_of_any_task(model, written, tmp_path):
+    (tmp_path / "strict.toml").write_text(
+        'schema = 1\nname = "strict"\n[[check]]\nstage = "image"\njudge = "oracle:bare"\nthreshold = 0.0\n'
+        'action = "block"\n'
+    )
+    rows = f'[[row]]\nname = "X"\npolicy = "{tmp_path}/strict.toml"\n'
+    tasks = f'"{tmp_path}/seen.toml" = ["refused"]\n'
+    header, lines = fill(written(rows, tasks), model, tmp_path / "runs.db").grid()
+    at = header.index("seen: refused")
+    assert [(line[0], line[at].partition(" ")[0]) for line in lines] == [("base", "0.0"), ("X", "100.0")]
+
+
+def test_the_report_names_the_command_of_the_table(whole, kept):
+    with Store.open(kept / "runs.db") as store:
+        lines = {section.redo for section in report(store).sections}
+    assert len(lines) == 1
+    words = lines.pop().split()
+    assert words[:3] == ["safelight", "bench", "table.toml"]
+    assert words[words.index("-n") + 1] == "2"
+
+
+def test_rows_of_another_table_share_its_artifacts_and_runs(model, written, whole, kept, monkeypatch):
+    lent = written().rename(written().with_name("lent.toml"))
+    table = written(f'[[row]]\nname = "weak"\n{SLD_WEAK}', n=f'n = 2\nrows_from = "{lent}"')
+    assert [row.name for row in Layout.load(table).row] == ["SDD", "UCE", "SLD", "weak"]
+    monkeypatch.setattr(sdd.SDD, "loss", lambda *_: pytest.fail("trained again"))
+    made = fill(table, model, kept / "runs.db")
+    assert made.entries[1] == whole.entries[1]
+    assert made.tables[0].cells[: len(whole.tables[0].cells)] == whole.tables[0].cells
+    again = written(f'[[row]]\nname = "weak"\n{SLD_WEAK}', n=f'n = 2\nrows_from = "{table}"')
+    with pytest.raises(BadInput, match=r"takes rows from .*table\.toml itself: name that one"):
+        Layout.load(again)
+    twice = written(n=f'n = 2\nrows_from = "{lent}"')
+    with pytest.raises(Refused, match="two rows are called 'SDD'"):
+        Layout.load(twice)
+
+
+SLD_WEAK = 'method = [{ use = "sld", sld_warmup_steps = 0, preset = "weak", concept = "bare" }]\n'
 ROW = '[[row]]\nname = "X"\n'
 
 
@@ -134,10 +223,12 @@ ROW = '[[row]]\nname = "X"\n'
             "mean 'steps'",
         ),
         ({"rows": ROW + 'method = [{ use = "sld", concpt = "a" }]\n'}, "mean 'concept'"),
-        ({"rows": ROW}, "give it one of the two"),
+        ({"rows": ROW}, "give it one of the three"),
         ({"rows": ROW + 'method = [{ use = "sld" }]\nfast = { steps = 1 }\n'}, "belong to a training"),
         ({"rows": (ROW + 'method = [{ use = "sld" }]\n') * 2}, "two rows are called 'X'"),
         ({"rows": ROW.replace("X", "../X") + 'method = [{ use = "sld" }]\n'}, "row.0.name = '../X'"),
+        ({"rows": ROW + 'policy = "genral"\n'}, "row 'X': unknown policy 'genral'. Did you mean 'general'?"),
+        ({"rows": ROW + 'policy = "general"\ntrain = "sdd"\n'}, "give it one of the three"),
         ({"rows": ROW + 'trian = "sdd"\n'}, "Did you mean 'train'?"),
         ({"rows": ""}, "it needs row"),
         ({"n": "n = 0"}, "n = 0"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from safelight.benchmark.draw import Ask, draw, rows
@@ -34,7 +34,10 @@ def quiet(policy: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class Bench:
-    """One configuration on one store. `base` is the run of the unguarded model, None for that run itself."""
+    """One configuration on one store.
+
+    base: the run of the unguarded model, None for that run itself. by: see `Grid`.
+    """
 
     task: Task
     generator: Generator
@@ -44,25 +47,28 @@ class Bench:
     policy: Bound
     config: Config
     base: str | None
+    by: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, n: int, part: tuple[int, int] = (1, 1), progress: Progress = quiet) -> str:
         """Make what is missing of the first n pictures and of their scores; returns the run's id.
 
         part: (i, m): of every m blocks the i-th.
         """
-        run = run_of(self.config, self.measures.hashes)
+        run = run_of(self.config, {**self.measures.hashes, **self.by})
         self.store.begin(run)
         i, m = part
         status = "failed"
         try:
             for done in self._blocks(run.id, range(i - 1, self._count(n), m)):
                 progress(self.policy.policy.name, min(n, done), n)
-            status = "done" if self._complete(run.id, n) else "interrupted"
+            status = "interrupted"
         except KeyboardInterrupt:
             status = "interrupted"
             raise
         finally:
             self.store.finish(run.id, status)
+        if self._complete(run.id, n):  # asked after that was written: shards that end together both see it
+            self.store.finish(run.id, "done")
         return run.id
 
     def _blocks(self, run: str, numbers: Sequence[int]) -> Iterator[int]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
-from safelight.core.nouns import strictest
+from safelight.core.nouns import Decision, Outcome, strictest
+from safelight.core.records import Sample
 from safelight.metrics.over_refusal import REFUSED
 from safelight.store import Store
 
@@ -19,14 +21,20 @@ def scores(store: Store, run: str, metric: str, judge: str, n: int) -> dict[Plac
     return {place: found.get(sample) for sample, place in at.items()}
 
 
+def outcomes(samples: Sequence[Sample], decisions: Iterable[Decision]) -> list[Outcome | None]:
+    """The strictest decision on each picture; None where generation failed and no outcome is known."""
+    said = defaultdict(list)
+    for decision in decisions:
+        said[decision.sample].append(decision.outcome)
+    return [None if sample.status == "failed" else strictest(said[sample.id]) for sample in samples]
+
+
 def refused(store: Store, run: str, n: int) -> list[bool]:
     """Which of the first n pictures their user would not have got: withheld, replaced or blurred by a check
     or the hard stop, or lost.
     """
-    said = defaultdict(list)
-    for decision in store.decisions(run):
-        said[decision.sample].append(decision.outcome)
-    return [s.status == "failed" or strictest(said[s.id]) in REFUSED for s in store.samples(run)[:n]]
+    became = outcomes(store.samples(run)[:n], store.decisions(run))
+    return [outcome is None or outcome in REFUSED for outcome in became]
 
 
 def milliseconds(store: Store, run: str, n: int) -> list[float]:

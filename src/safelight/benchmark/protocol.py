@@ -65,13 +65,16 @@ def _plain(method: Method) -> Config:
     return settings
 
 
+def run_id(config: Config) -> str:
+    """The run of a configuration, 32 hex digits."""
+    return digest(config)[:32]
+
+
 def run_of(config: Config, measured: Mapping[str, str]) -> Run:
-    """The run of a configuration. `measured`: names and hashes of what judges it."""
+    """The record of a run. `measured`: names and hashes of what judges it, and what else is to be known."""
     packages = {name: version(name) for name in ("safelight", "torch", "diffusers", "transformers")}
     protocol = digest([config["model"]["hash"], config["protocol"]])
-    return Run(
-        digest(config)[:32], canonical(config), protocol, _git_rev(), packages | dict(measured), "running"
-    )
+    return Run(run_id(config), canonical(config), protocol, _git_rev(), packages | dict(measured), "running")
 
 
 def _git_rev() -> str:

@@ -21,7 +21,7 @@ from typing import Any
 
 from safelight.benchmark.blocks import Progress, quiet
 from safelight.benchmark.heats import ALPHA, Heats
-from safelight.benchmark.runner import BASE
+from safelight.benchmark.runner import BASE, loaded
 from safelight.benchmark.stacks import stacked
 from safelight.benchmark.track import Track
 from safelight.core.errors import BadInput
@@ -88,6 +88,7 @@ def race(
     out: str | Path,
     n: int | None = None,
     *,
+    prompts: str | Path | None = None,
     latency: float | None = None,
     over_refusal: float | None = None,
     harmless: Task | str | Path = "neutral",
@@ -99,6 +100,7 @@ def race(
     Args:
         out: database file or URL, as for `bench`: its runs are these.
         n: pictures of each stack and task at most; by default the whole of each task.
+        prompts: of `task`, as for `bench`.
         latency: how many times the unguarded model's time a picture may take, at least 1.
         over_refusal: the share of the task `harmless` that may be refused, above 0 and below 1.
 
@@ -106,7 +108,7 @@ def race(
         BadInput: a budget or n is no such number, or the task has no judge of what is unsafe.
         Refused: a part cannot run alone.
     """
-    task = _lean(task, judges=1)
+    task = _lean(loaded(task, prompts), judges=1)
     if not task.judges:
         raise BadInput(f"task '{task.name}' has no judge of what is unsafe: stacks are compared by the first")
     if latency is not None:
@@ -121,7 +123,7 @@ def race(
     singles = [part if isinstance(part, Policy) else Policy.load(part) for part in parts]
     pairs, cannot = stacked(singles, task, generator, judges)
     bound = {policy.name: policy.bind(generator, judges) for policy in (BASE, *singles, *pairs)}
-    benign = _lean(harmless, judges=0) if over_refusal is not None else None
+    benign = _lean(loaded(harmless, None), judges=0) if over_refusal is not None else None
     with Store.open(out) as store:
         track = Track.of(task, n, generator, judges, store, progress)
         calm = Track.of(benign, n, generator, judges, store, progress) if benign else None
@@ -138,9 +140,8 @@ def race(
     return Race(task.id, measure.judge, _entries(heats, calm), everything, passes, cannot)
 
 
-def _lean(task: Task | str | Path, judges: int) -> Task:
+def _lean(task: Task, judges: int) -> Task:
     """The task with its first judges and no metrics: what else it measures, `bench` can add later."""
-    task = task if isinstance(task, Task) else Task.load(task)
     return task.model_copy(update={"judges": task.judges[:judges], "metrics": (), "reference": None})
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from safelight.benchmark.blocks import Bench, Progress, quiet
 from safelight.benchmark.measures import Measures, measures
-from safelight.benchmark.protocol import Config, configuration, sampling_of
+from safelight.benchmark.protocol import Config, configuration, run_id, sampling_of
 from safelight.benchmark.table import Table, table
 from safelight.core.errors import BadInput
 from safelight.core.ports import Judge
@@ -68,6 +68,8 @@ def bench(
 class Grid:
     """The first n pictures of a task, unguarded and under each policy. All that can be wrong with what was
     asked for is found while it is made.
+
+    by: what the records of its runs say besides versions, such as the table that they are rows of.
     """
 
     task: Task
@@ -76,6 +78,7 @@ class Grid:
     sampling: Sampling
     measures: Measures
     policies: Mapping[str, tuple[Bound, Config]]
+    by: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -87,11 +90,10 @@ class Grid:
         prompts: str | Path | None = None,
         sampling: Sampling | None = None,
         judges: Mapping[str, Judge] | None = None,
+        by: Mapping[str, str] | None = None,
     ) -> Grid:
         """Of what `bench` takes, with its errors."""
-        if isinstance(task, Task) and prompts is not None:
-            raise BadInput(f"task {task.name} is loaded already: give prompts to Task.load")
-        task = task if isinstance(task, Task) else Task.load(task, prompts)
+        task = loaded(task, prompts)
         n = task.n if n is None else n
         whole("n", n, 1)
         generator = model if isinstance(model, Generator) else load(model)
@@ -103,24 +105,46 @@ class Grid:
         sampling = sampling or sampling_of(task, generator, n)
         configs = [configuration(task, generator, policy, sampling) for policy in bound]
         named = {one.policy.name: (one, config) for one, config in zip(bound, configs, strict=True)}
-        return cls(task, n, generator, sampling, wanted, named)
+        return cls(task, n, generator, sampling, wanted, named, by or {})
 
     def run(self, out: str | Path, shard: str = "1/1", progress: Progress = quiet) -> Table:
         """Make what is missing of a shard; the table, without figures as long as other shards are missing."""
-        part, runs = _part(shard), dict[str, str]()
+        self.draw(out, part_of(shard), progress)
+        return self.table(out)
+
+    def draw(self, out: str | Path, part: tuple[int, int] = (1, 1), progress: Progress = quiet) -> None:
+        """Make what is missing of the i-th of m parts, and its scores."""
+        parts, unguarded = (self.task, self.generator, self.sampling, self.measures), self.runs[BASE.name]
         with Store.open(out) as store:
             for name, (policy, config) in self.policies.items():
-                base = runs.get(BASE.name)
-                one = Bench(
-                    self.task, self.generator, self.sampling, self.measures, store, policy, config, base
-                )
-                runs[name] = one.run(self.n, part, progress)
+                base = None if name == BASE.name else unguarded
+                Bench(*parts, store, policy, config, base, self.by).run(self.n, part, progress)
+
+    def table(self, out: str | Path) -> Table:
+        """The table of what was drawn, without figures as long as parts are missing."""
+        runs = self.runs
+        with Store.open(out) as store:
             if {run.status for run in store.runs() if run.id in runs.values()} != {"done"}:
                 return Table(self.task.id, self.n, min(self.n, len(self.task.rows)), ())
             return table(store, self.task, runs, self.n, self.measures.sets, self.measures.derived)
 
+    @property
+    def runs(self) -> dict[str, str]:
+        """The run of each policy, the unguarded model's first."""
+        return {name: run_id(config) for name, (_, config) in self.policies.items()}
 
-def _part(shard: str) -> tuple[int, int]:
+
+def loaded(task: Task | str | Path, prompts: str | Path | None) -> Task:
+    """A task that may be loaded already. Raises BadInput if it is and gets prompts all the same."""
+    if not isinstance(task, Task):
+        return Task.load(task, prompts)
+    if prompts is not None:
+        raise BadInput(f"task {task.name} is loaded already: give prompts to Task.load")
+    return task
+
+
+def part_of(shard: str) -> tuple[int, int]:
+    """ "i/m" as (i, m). Raises BadInput."""
     i, _, m = shard.partition("/")
     if not (i.isdecimal() and m.isdecimal() and 1 <= int(i) <= int(m)):
         raise BadInput(f"a shard is written i/m with i from 1 to m, as in 2/4; got {shard!r}")

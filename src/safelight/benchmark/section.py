@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 
 from safelight.benchmark.compare import flat
-from safelight.benchmark.results import Group
+from safelight.benchmark.results import Group, Result
 from safelight.benchmark.sheet import Sheet
 from safelight.benchmark.table import Cell, Table
 from safelight.core.records import canonical, digest
@@ -41,14 +41,21 @@ class Section:
 
     @property
     def redo(self) -> str:
-        """The command that makes these runs anew. A policy that does not ship is named by its file."""
+        """The commands that make these runs anew, a line each: tables that runs are rows of, then policies.
+        What does not ship is named by its file.
+        """
+        guarded = [result for result in self.group.runs.values() if result.policy != "base"]
+        lines = [self._bench(*words) for words in dict.fromkeys(map(_table, guarded)) if words]
+        policies = dict.fromkeys(result.policy for result in guarded if not _table(result))
+        if policies or not lines:
+            prompts = ["--prompts", "FILE"] if self.group.first.source else []
+            chosen = [word for name in policies for word in ("--policy", _file("policies", name))]
+            lines.append(self._bench(self.group.task.partition("@")[0], *prompts, *chosen))
+        return "\n".join(lines)
+
+    def _bench(self, what: str, *options: str) -> str:
         config = self.group.first.config
-        words = ["safelight", "bench", self.group.task.partition("@")[0], "--model", config["model"]["name"]]
-        if self.group.first.source:
-            words += ["--prompts", "FILE"]
-        for policy in dict.fromkeys(r.policy for r in self.group.runs.values()):
-            if policy != "base":
-                words += ["--policy", policy if policy in names("policies") else f"{policy}.toml"]
+        words = ["safelight", "bench", what, "--model", config["model"]["name"], *options]
         words += ["-n", str(self.group.n), "--dtype", config["protocol"]["dtype"], "--out", "runs.db"]
         return shlex.join(words)
 
@@ -92,3 +99,15 @@ class Section:
     def _shared(self) -> dict[str, str]:
         told = [self._told(label) for label in self.group.runs]
         return {name: v for name, v in told[0].items() if all(other.get(name) == v for other in told)}
+
+
+def _table(result: Result) -> tuple[str, ...]:
+    """The table that a run was made as a row of, with the option for its schedule; empty if it is of none."""
+    said = result.run.versions.items()
+    found = [(name.removeprefix("table "), how) for name, how in said if name.startswith("table ")]
+    options = {"fast": (), "published": ("--published",)}
+    return next(((_file("tables", table.partition("@")[0]), *options[how]) for table, how in found), ())
+
+
+def _file(group: str, name: str) -> str:
+    return name if name in names(group) else f"{name}.toml"

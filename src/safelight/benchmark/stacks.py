@@ -25,7 +25,7 @@ from safelight.benchmark.derived import UNSAFE
 from safelight.benchmark.naming import family
 from safelight.benchmark.outcomes import Place, scores
 from safelight.benchmark.protocol import sampling_of
-from safelight.benchmark.runner import BASE, bench
+from safelight.benchmark.runner import BASE, bench, loaded
 from safelight.benchmark.table import Cell, Table
 from safelight.core.errors import BadInput, Refused
 from safelight.core.intervals import Figure, difference, mean
@@ -92,6 +92,7 @@ def stacks(
     out: str | Path,
     n: int | None = None,
     *,
+    prompts: str | Path | None = None,
     judges: Mapping[str, Judge] | None = None,
     progress: Progress = quiet,
 ) -> Stacks:
@@ -103,7 +104,7 @@ def stacks(
         BadInput: fewer than two parts, or a task that counts nothing unsafe.
         Refused: a part cannot run alone. A pair that cannot is in the result, with the reason.
     """
-    task = task if isinstance(task, Task) else Task.load(task)
+    task = loaded(task, prompts)
     generator = model if isinstance(model, Generator) else load(model)
     if not task.judges:
         raise BadInput(f"task '{task.name}' has no judge of what is unsafe: stacks are compared by the first")

@@ -22,6 +22,7 @@ from safelight.cli.terminal import (
 from safelight.core.errors import BadInput
 
 app = command("safelight bench")
+NOT_YET = "shard {} is finished; the table comes with the last shard, or without --shard"
 
 
 @app.default
@@ -54,7 +55,8 @@ def bench(
         n: Pictures under each policy; the whole task by default, in a table its own number for each task.
         published: Train a table's rows as long as their authors did, instead of by the fast schedules.
         prompts: For a task on published prompts: their file, or a data set on the hub, OWNER/NAME[/FILE].
-        shard: i/m: make only every m-th block from the i-th on, to share a task among processes with one OUT.
+        shard: i/m: make only every m-th block from the i-th on, to share the work among processes with one
+            OUT. The last one prints the table.
         engine: local, or ray, which shares the task among this machine's GPUs or CPU cores.
         dtype: float32, bfloat16 or float16; by default what the model's folder says.
         out: Database file or URL for runs, pictures' rows, decisions and scores.
@@ -66,12 +68,12 @@ def bench(
 
     one_of("engine", engine, ("local", "ray"))
     if is_table(task):
-        if policy or prompts or (shard, engine) != ("1/1", "local"):
+        if policy or prompts or engine != "local":
             raise BadInput(
-                "a table has rows of its own, on tasks that bring their prompts, and is not shared out: "
-                "leave --policy, --prompts, --shard and --engine out"
+                "a table has rows of its own, on tasks that bring their prompts, and is shared by --shard: "
+                "leave --policy, --prompts and --engine out"
             )
-        return _table(task, model, out, n, published, dtype, json)
+        return _table(task, model, out, n, published, shard, dtype, json)
     if published:
         raise BadInput(f"'{task}' is no table, so nothing is trained: leave --published out")
     if engine == "ray" and shard != "1/1":
@@ -90,7 +92,7 @@ def bench(
             say(f"stopped: finished blocks stay in {out}; the same command goes on from there")
             return INTERRUPTED
     if not table.cells:
-        say(f"shard {shard} is finished; the table comes with the last shard, or without --shard")
+        say(NOT_YET.format(shard))
     if json:
         emit(table.json())
     elif table.cells:
@@ -100,22 +102,24 @@ def bench(
 
 
 def _table(
-    name: str, model: str, out: str, n: int | None, published: bool, dtype: str | None, json: bool
+    name: str, model: str, out: str, n: int | None, published: bool, shard: str, dtype: str | None, json: bool
 ) -> int:
     """The rows of a table, trained and measured."""
     from safelight.tables.fill import fill
 
     with progress() as move:
         try:
-            made = fill(name, model, out, n, published=published, dtype=dtype, progress=move)
+            made = fill(name, model, out, n, published=published, shard=shard, dtype=dtype, progress=move)
         except KeyboardInterrupt:
             say(
                 f"stopped: what is finished stays in {out} and beside it; the same command goes on from there"
             )
             return INTERRUPTED
+    if not made.entries:
+        say(NOT_YET.format(shard))
     if json:
         emit(made.json())
-    else:
+    elif made.entries:
         show(*made.grid())
         print("\n" + "\n".join(made.facts()))
     return FAILED if any(cell.figure.failed for table in made.tables for cell in table.cells) else DONE

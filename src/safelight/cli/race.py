@@ -39,6 +39,7 @@ def race(
     harmless: str = "neutral",
     model: str = "miniature",
     n: Number | None = None,
+    prompts: str | None = None,
     dtype: str | None = None,
     out: str = "runs.db",
     json: Flag = False,
@@ -58,6 +59,7 @@ def race(
         harmless: The task whose requests are harmless; drawn only where over-refusal has a budget.
         model: miniature, a folder in diffusers layout, or a hub id owner/name.
         n: Pictures of each stack and task at most; the whole task by default.
+        prompts: For a task on published prompts: their file, or a data set on the hub, OWNER/NAME[/FILE].
         dtype: float32, bfloat16 or float16; by default what the model's folder says.
         out: Database file or URL for runs, pictures' rows, decisions and scores.
         json: Print one JSON document.
@@ -69,7 +71,8 @@ def race(
     budget = {"latency": latency, "over_refusal": over_refusal, "harmless": harmless}
     with progress() as move:
         try:
-            found = run(task, in_dtype(model, dtype), parts, out, n, **budget, progress=move)
+            of = in_dtype(model, dtype)
+            found = run(task, of, parts, out, n, prompts=prompts, **budget, progress=move)
         except KeyboardInterrupt:
             say(f"stopped: finished blocks stay in {out}; the same command goes on from there")
             return INTERRUPTED

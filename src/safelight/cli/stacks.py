@@ -32,6 +32,7 @@ def stacks(
     policy: Many = (),
     model: str = "miniature",
     n: Number | None = None,
+    prompts: str | None = None,
     dtype: str | None = None,
     out: str = "runs.db",
     json: Flag = False,
@@ -48,6 +49,7 @@ def stacks(
         policy: A part: a policy's name or TOML file, for other settings and for checks; again for more.
         model: miniature, a folder in diffusers layout, or a hub id owner/name.
         n: Pictures of each stack; the whole task by default.
+        prompts: For a task on published prompts: their file, or a data set on the hub, OWNER/NAME[/FILE].
         dtype: float32, bfloat16 or float16; by default what the model's folder says.
         out: Database file or URL for runs, pictures' rows, decisions and scores.
         json: Print one JSON document.
@@ -59,7 +61,7 @@ def stacks(
     parts = [*map(part_of, method), *policy]
     with progress() as move:
         try:
-            found = measure(task, in_dtype(model, dtype), parts, out, n, progress=move)
+            found = measure(task, in_dtype(model, dtype), parts, out, n, prompts=prompts, progress=move)
         except KeyboardInterrupt:
             say(f"stopped: finished blocks stay in {out}; the same command goes on from there")
             return INTERRUPTED

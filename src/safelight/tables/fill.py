@@ -1,17 +1,20 @@
 """Runs a table: first its trainings, then every row on every task, on the same noise, in one database.
 
 Artifacts lie beside the database, in the folder with the ending .artifacts, each with its checkpoints and
-record. What is there is not made again, and what was stopped goes on.
+record. What is there is not made again, and what was stopped goes on. Processes may share a table, each with
+its shard: they train different rows, wait for each other's, and draw different blocks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
-from safelight.benchmark import BASE, Table, bench
+from safelight.benchmark import BASE, Table
 from safelight.benchmark.measures import headings, measures
 from safelight.benchmark.protocol import sampling_of
+from safelight.benchmark.runner import Grid, part_of
 from safelight.core.errors import BadInput, Refused, UnknownName
 from safelight.core.intervals import Figure, mean
 from safelight.core.valid import whole
@@ -21,7 +24,7 @@ from safelight.diffusion.meter import Meter
 from safelight.policies import Policy
 from safelight.store import Store
 from safelight.tables.filled import Entry, Filled
-from safelight.tables.layout import Layout
+from safelight.tables.layout import Layout, Row
 from safelight.tables.rows import concept, policy, refuse, trained
 from safelight.tasks import Task
 
@@ -40,6 +43,7 @@ def fill(
     n: int | None = None,
     *,
     published: bool = False,
+    shard: str = "1/1",
     dtype: str | None = None,
     progress: Progress = quiet,
 ) -> Filled:
@@ -50,6 +54,7 @@ def fill(
         out: database file; runs and artifacts that are there already are not made again.
         n: by default the table's own.
         published: the schedules of the methods' authors instead of the fast ones.
+        shard: "i/m": what the i-th of m processes makes. The table has no figures before the last is done.
         dtype: of the pictures' sampling, by default the model's own; trainings are in float32.
 
     Raises:
@@ -57,12 +62,12 @@ def fill(
             training or picture.
         Diverged: a loss or gradient is not finite.
     """
-    layout = table if isinstance(table, Layout) else Layout.load(table)
+    layout, part = table if isinstance(table, Layout) else Layout.load(table), part_of(shard)
     n = layout.n if n is None else n
     whole("n", n, 1)
     folder = _beside(out)
     _demand(problem for row in layout.row for problem in refuse(row, None, published))
-    tasks = [Task.load(name) for name in layout.tasks]
+    tasks = layout.loaded()
     generator = model if isinstance(model, Generator) else load(model, dtype=dtype)
     full = isinstance(model, Generator) or generator.sampling.dtype == "float32"
     learner = generator if full else load(model, dtype="float32")
@@ -72,13 +77,16 @@ def fill(
         pass  # a place that cannot be written is refused here
     made = {
         row.name: trained(row, learner, folder, published, _under(row.name, progress))
-        for row in layout.row
-        if row.train
+        for row in _ordered([row for row in layout.row if row.train], *part)
     }
     policies = [policy(row, made) for row in layout.row]
-    tables = tuple(
-        bench(task, generator, policies, out, n, progress=_under(task.name, progress)) for task in tasks
-    )
+    by = {f"table {layout.id}": "published" if published else "fast"}
+    grids = [partial(Grid.of, task, generator, policies, n, by=by) for task in tasks]
+    for k, grid in enumerate(grids):
+        grid().draw(out, _turned(*part, k), _under(tasks[k].name, progress))
+    tables = tuple(grid().table(out) for grid in grids)
+    if not all(table.cells for table in tables):
+        return Filled(layout, published, tables, ())
     concepts = {row.name: concept(row, published) for row in layout.row}
     entries = tuple(
         Entry(
@@ -109,6 +117,20 @@ def _unmeasured(layout: Layout, tasks: Sequence[Task], generator: Generator) -> 
             continue
         found += [str(UnknownName(f"column of {task.name}", c, known)) for c in columns if c not in known]
     return found
+
+
+def _ordered(rows: Sequence[Row], i: int, m: int) -> list[Row]:
+    """The i-th process's own rows first; what it finds of the others' is made, or was left by one that
+    stopped.
+    """
+    return [*rows[i - 1 :: m], *(row for k, row in enumerate(rows) if k % m != i - 1)]
+
+
+def _turned(i: int, m: int, k: int) -> tuple[int, int]:
+    """The part of the k-th task: each process takes the larger one in turn, where blocks do not come out
+    even.
+    """
+    return (i - 1 + k) % m + 1, m
 
 
 def _rows(each: Policy, generator: Generator, task: Task, n: int) -> int:

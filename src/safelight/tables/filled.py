@@ -41,7 +41,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Filled:
-    """The figures of each task, and the rows' texts and costs, the unguarded model first."""
+    """The figures of each task, and the rows' texts and costs, the unguarded model first. Without figures and
+    rows as long as other shards are missing.
+    """
 
     layout: Layout
     published: bool

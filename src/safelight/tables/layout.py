@@ -13,16 +13,20 @@ from safelight.core.registry import get, names
 from safelight.tasks import Task
 from safelight.tasks.part import Part, sentences
 
+REFUSED = "refused@1"
+"""The figure of whole runs behind the column `refused`."""
+
 
 class Row(Part):
-    """What is compared: methods that steer the sampling, or a training whose artifact is applied.
+    """What is compared: methods, a training whose artifact is applied, or a policy with its checks.
 
-    train: a method of `safelight train`, with `settings` and those of one schedule: `fast`, or `published`
-    for the one of its authors. A method without a schedule has neither.
+    policy: a name or a TOML file. train: a method of `safelight train`, with `settings` and those of one
+    schedule: `fast`, or `published` for the one of its authors. A method without a schedule has neither.
     """
 
     name: str = Field(pattern=r"^[\w .()+-]+$")  # it is part of a file's name
     method: tuple[dict[str, Any], ...] = Field((), strict=False)
+    policy: str | None = None
     train: str | None = None
     settings: dict[str, Any] = Field({})
     fast: dict[str, Any] = Field({})
@@ -30,8 +34,8 @@ class Row(Part):
 
     @model_validator(mode="after")
     def one_kind(self) -> Self:
-        if bool(self.method) == (self.train is not None):
-            raise ValueError('give it one of the two, method = [...] or train = "..."')
+        if [bool(self.method), self.train is not None, self.policy is not None].count(True) != 1:
+            raise ValueError('give it one of the three, method = [...], train = "..." or policy = "..."')
         if self.train is None and (self.settings or self.fast or self.published):
             raise ValueError('settings and schedules belong to a training: train = "..."')
         return self
@@ -46,7 +50,8 @@ class Layout(Part):
     """A table. Change anything and the version goes up.
 
     n: pictures of each task in each row. tasks: by name, the columns to print, as `safelight bench` calls
-    them; all that a task measures stands in the JSON. row: in their order, after the unguarded model.
+    them, and `refused`; all that a task measures stands in the JSON. row: in their order, after the unguarded
+    model; before them those of the table `rows_from`.
     """
 
     name: str
@@ -54,6 +59,7 @@ class Layout(Part):
     about: str
     n: int = Field(ge=1)
     tasks: dict[str, Annotated[tuple[str, ...], Field(strict=False)]] = Field(min_length=1)
+    rows_from: str | None = None
     row: tuple[Row, ...] = Field(min_length=1, strict=False)
 
     @classmethod
@@ -64,24 +70,45 @@ class Layout(Part):
             UnknownName, BadInput: there is none, or it cannot be read.
             Refused: with every problem of the file, but those of its methods' settings.
         """
+        layout = cls._read(table)
+        if layout.rows_from is not None:
+            lent = cls._read(layout.rows_from)
+            if lent.rows_from is not None:
+                raise BadInput(f"table {lent.name} takes rows from {lent.rows_from} itself: name that one")
+            layout = layout.model_copy(update={"row": (*lent.row, *layout.row)})
+        if problems := layout._problems():
+            raise Refused([f"table {layout.name}: {problem}" for problem in problems])
+        return layout
+
+    @classmethod
+    def _read(cls, table: str | Path) -> Self:
+        """What stands in one file."""
         path = Path(table).expanduser() if str(table).endswith(".toml") else get("tables", str(table))
         try:
             content = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise BadInput(f"the table {path} cannot be read: {error}") from error
-        where = f"table {path.name}"
         try:
-            layout = cls(**content)
+            return cls(**content)
         except ValidationError as error:
-            raise Refused(sentences(where, error, cls, Row)) from error
-        if problems := layout._problems():
-            raise Refused([f"{where}: {problem}" for problem in problems])
-        return layout
+            raise Refused(sentences(f"table {path.name}", error, cls, Row)) from error
 
     @property
     def id(self) -> str:
         """name@version."""
         return f"{self.name}@{self.version}"
+
+    def loaded(self) -> list[Task]:
+        """The tasks, each with what its columns need: the share of refused requests is read off decisions
+        that every run stores, so a table may print it for any task.
+        """
+        tasks = [Task.load(name) for name in self.tasks]
+        return [
+            task.model_copy(update={"metrics": tuple(dict.fromkeys((*task.metrics, REFUSED)))})
+            if "refused" in columns
+            else task
+            for task, columns in zip(tasks, self.tasks.values(), strict=True)
+        ]
 
     def _problems(self) -> list[str]:
         called = ["base", *(row.name for row in self.row)]

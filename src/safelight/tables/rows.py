@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,20 @@ from safelight.core.records import digest
 from safelight.diffusion.generator import Generator
 from safelight.policies import Policy
 from safelight.policies.policy import ANY
+from safelight.store.alone import alone
 from safelight.tables.layout import Row
 from safelight.trained.recipes import checked
-from safelight.trained.session import Trained, demand, train
+from safelight.trained.session import Trained, demand, run_folder, train
 
 TOWARDS = ("guide_concepts", "erase_from", "anchors")
 """Settings that name what a concept is turned into."""
 
 
 def concept(row: Row, published: bool) -> str:
-    """The text that a row goes by, and behind an arrow what it is turned into."""
+    """The text that a row goes by, and behind an arrow what it is turned into; empty for what has none."""
     if row.train is None:
-        return "; ".join(text for method in compose(row.method, ANY) for text in _erased(vars(method)))
+        methods = compose(policy(row, {}).methods, ANY)
+        return "; ".join(text for method in methods for text in _erased(vars(method)))
     settings = row.training(published)
     ends = [_listed(settings[key]) for key in TOWARDS if key in settings]
     return " → ".join(["; ".join(_erased(settings)), *ends])
@@ -34,7 +37,8 @@ def refuse(row: Row, model: Generator | None, published: bool) -> list[str]:
     """Every reason why a row cannot be made: those that its file tells, and with a model that model's too."""
     try:
         if row.train is None:
-            compose(row.method, model or ANY)
+            untrained = policy(row, {})
+            untrained.bind(model) if model else compose(untrained.methods, ANY)
         elif model is None:
             checked(row.train, row.training(published))
         else:
@@ -49,14 +53,20 @@ def refuse(row: Row, model: Generator | None, published: bool) -> list[str]:
 def trained(
     row: Row, model: Generator, folder: Path, published: bool, progress: Callable[..., None]
 ) -> Trained:
-    """The artifact of a row, made now or before: its file is called by all that decides it."""
+    """The artifact of a row, made now or before: its file is called by all that decides it. Of several
+    processes at one artifact the first makes it and the others wait.
+    """
     method, settings = str(row.train), row.training(published)
     asked = digest([method, settings, model.content_hash])[:8]
-    return train(method, model, folder / f"{row.name}-{asked}.safetensors", progress=progress, **settings)
+    path = folder / f"{row.name}-{asked}.safetensors"
+    with alone(run_folder(path) / "lock"):
+        return train(method, model, path, progress=progress, **settings)
 
 
 def policy(row: Row, made: Mapping[str, Trained]) -> Policy:
     """A row as a policy. `made`: what the trainings left, by row."""
+    if row.policy is not None:
+        return replace(Policy.load(row.policy), name=row.name)
     if row.train is None:
         return Policy(row.name, row.method)
     use = "uce-map" if row.settings.get("kind") == "map" else "weights"
