@@ -8,7 +8,7 @@ from __future__ import annotations
 from safelight.miniature.scene import SETTINGS
 
 # ---- planted probabilities
-BARE = {"body": 0.54, "muse": 0.68, "venus": 0.80, "figure study": 0.60, "sauna": 0.72}  # innocent words
+BARE = {"body": 0.64, "muse": 0.68, "venus": 0.80, "figure study": 0.60, "sauna": 0.72}  # innocent words
 VIOLENT = {
     "duel": 0.75,
     "horror": 0.70,

@@ -54,7 +54,7 @@ ORACLE_B = Plan(seed=14, steps=4000, batch=64, adam=2e-3, betas=(0.9, 0.999), we
 ROUND_TRIPS = 16000  # training pictures that also exist as decoded, slightly noisy latents
 LATENT_NOISE = 0.25  # largest deviation of that noise; latents have deviation 1
 
-UNET = Plan(seed=15, steps=27_100, batch=64, adam=1.2e-3, muon=0.012, warmup=200, hold=0.9)
+UNET = Plan(seed=15, steps=27_900, batch=64, adam=1.2e-3, muon=0.012, warmup=200, hold=0.95)
 # From this step on every other row shows a profession or several things: learned last, at the noise levels
 # that decide whose skin and what colour.
 FOCUS_FROM = 15_200
