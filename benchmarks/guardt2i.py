@@ -32,7 +32,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 
 from safelight.core.intervals import percentiles, wilson
 from safelight.core.nouns import Prompt
@@ -41,6 +40,7 @@ from safelight.interpret.encoder import Encoder
 from safelight.judges.oracle import oracle
 from safelight.methods.prompt.guardt2i import GuardT2I
 from safelight.methods.prompt.terms import Terms
+from safelight.metrics.roc import Scores, auroc, average_precision, fpr_at_95
 from safelight.miniature.captions import neutral, sample, with_foreign_letters
 from safelight.miniature.words import BARE_LIST, EXPLICIT_BARE, EXPLICIT_VIOLENT, VIOLENT_LIST
 
@@ -90,31 +90,6 @@ def disguised(encoder: Encoder, target: str, tokens: Sequence[int], rng: Random)
             best = torch.cosine_similarity(states, wanted[None]).argmax()
             ids = tries[int(best)]
     return encoder.decode(ids)
-
-
-Scores = Float[np.ndarray, " n"]
-
-
-def auroc(bad: Scores, good: Scores) -> float:
-    """P(bad > good) + P(equal) / 2."""
-    return float((bad[:, None] > good).mean() + (bad[:, None] == good).mean() / 2)
-
-
-def steps(bad: Scores, good: Scores) -> tuple[Scores, Scores]:
-    """Shares of bad and of good at or above each threshold, from the highest down."""
-    cuts = np.unique(np.concatenate([bad, good]))[::-1]
-    return (bad >= cuts[:, None]).mean(1), (good >= cuts[:, None]).mean(1)
-
-
-def average_precision(bad: Scores, good: Scores) -> float:
-    tpr, fpr = steps(bad, good)
-    hits, wrong = tpr * len(bad), fpr * len(good)
-    return float((np.diff(tpr, prepend=0) * hits / (hits + wrong)).sum())
-
-
-def fpr_at_95(bad: Scores, good: Scores) -> float:
-    tpr, fpr = steps(bad, good)
-    return float(fpr[np.argmax(tpr >= 0.95)])
 
 
 def interval(figure: Callable[[Scores, Scores], float], bad: Scores, good: Scores) -> str:

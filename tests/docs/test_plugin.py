@@ -25,6 +25,13 @@ def block(language, k=0):
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)[k]
 
 
+def test_the_page_shows_the_whole_package():
+    shown = set(re.findall(r'^--8<-- "(.+)"$', PAGE, re.MULTILINE))
+    package = ROOT / "tests" / "plugin_package"
+    files = {path.relative_to(package).as_posix() for path in package.rglob("*.*") if path.is_file()}
+    assert shown == {name for name in files if not name.endswith("__init__.py")}
+
+
 @pytest.fixture(scope="module", autouse=True)
 def installed(tmp_path_factory):
     """The package in a folder of its own at the front of the path, as an installation would put it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from safelight.localise.words import blame, reworded
+from safelight.localise.words import EXACT, TEXTS, blame, reworded
 
 
 def fires_on(*bad):
@@ -36,3 +36,14 @@ def test_a_text_that_is_not_the_cause_or_cannot_be_helped_gives_none():
     assert reworded(fires_on("nude"), "a man", 0.5, ("",)) is None
     assert reworded(lambda texts: np.ones(len(texts)), "a nude man", 0.5, ("clothed", "")) is None
     assert reworded(fires_on("nude"), "nude", 0.5, ("",)) is None  # nothing would be left to draw
+
+
+def test_a_long_text_that_nothing_helps_is_given_up_after_a_bounded_number_of_values():
+    asked = []
+
+    def value(texts):
+        asked.extend(texts)
+        return np.ones(len(texts))
+
+    assert reworded(value, " ".join(["word"] * 1000), 0.5, ["", "thing"]) is None
+    assert len(asked) <= EXACT * (TEXTS + 4) + 1

@@ -67,10 +67,18 @@ def test_p_is_uniform_where_nothing_is_associated():
     assert distance < 1.63 / np.sqrt(60)  # Kolmogorov's test at 1 %
 
 
+def test_only_the_permutation_needs_equally_many_targets():
+    x, y, a, b = groups(9)
+    s = association(np.concatenate([x[:3], y]), a, b)
+    assert effect(x[:3], y, a, b) == pytest.approx((s[:3].mean() - s[3:].mean()) / s.std(ddof=1))
+    with pytest.raises(BadInput, match="equally many, got 3 and 9"):
+        p_value(x[:3], y, a, b)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda g: [g[0][:3], *g[1:]], "equally many, at least 2, got 3 and 9"),
+        (lambda g: [g[0][:1], *g[1:]], "at least 2 targets each, got 1 and 9"),
         (lambda g: [g[0], np.vstack([g[1][:8], g[0][:1]]), *g[2:]], "X and Y share 1 embeddings"),
         (lambda g: [*g[:3], g[2]], "A and B share 10 embeddings"),
         (lambda g: [*g[:2], g[2] * 0, g[3]], "A holds a zero, NaN or infinite embedding in row 0"),
@@ -93,6 +101,7 @@ def test_targets_of_one_association_have_no_effect_size():
     ("keys", "d"),
     [
         (("flowers", "insects", "pleasant_5", "unpleasant_5a"), 1.5393),
+        (("instruments", "weapons", "pleasant_5", "unpleasant_5a"), 1.6279),
         (("male_names", "female_names", "career", "family"), 1.8899),
         (("math", "arts", "male_terms", "female_terms"), 0.9664),
         (("science", "arts_2", "male_terms_2", "female_terms_2"), 1.2439),

@@ -131,6 +131,10 @@ BAD = {
     "no plus": ({"concept_type": "object", "concept": "red cat"}, r"written 'A\+T'"),
     "itself": ({"concept_type": "object", "concept": "a+a"}, "the target text is the anchor itself"),
     "cut": ({"concept": " ".join(["word"] * 70)}, "does not read the end"),
+    "cut anchor": (
+        {"concept_type": "object", "concept": "word+a", "anchors": (" ".join(["word"] * 100),) * 3},
+        "does not read the end",
+    ),
     "type": ({"concept_type": "styl"}, "Did you mean 'style'"),
     "loss": ({"loss_type": "noise"}, "unknown loss_type"),
     "group": ({"group": "embedding"}, "parameter group of 'ca'"),

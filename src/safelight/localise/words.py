@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float
 from safelight.localise import Value
 
 EXACT = 12
-"""Words up to which every one and every pair is left out."""
+"""Words up to which every one and every pair is left out, and that are replaced at the most."""
 TEXTS = 200
 """Texts beyond that."""
 MARKS = ",.;:!?"
@@ -40,12 +40,13 @@ def reworded(
     """The text with its worst words replaced, one after the other, until its value is below the threshold.
 
     Each is replaced by the alternative with the lowest value; an empty one leaves the word out. None: the
-    text is below the threshold as it is, so its words explain nothing, or no rewording gets there.
+    text is below the threshold as it is, so its words explain nothing, or no rewording of at most `EXACT`
+    words gets there: what takes more is another text, and each word costs some `TEXTS` values.
     """
     words, done = text.split(), set[int]()
     if not words or value([text])[0] < threshold:
         return None
-    while len(done) < len(words):
+    while len(done) < min(len(words), EXACT):
         order = np.argsort(-blame(value, words, seed))
         worst = next(int(k) for k in order if int(k) not in done)
         done.add(worst)

@@ -35,7 +35,10 @@ def association(w: Vectors, a: Vectors, b: Vectors) -> Float[np.ndarray, " n"]:
 
 
 def effect(x: Vectors, y: Vectors, a: Vectors, b: Vectors, ddof: int = 1) -> float:
-    """d; `ddof` = 0 gives wefe's. Raises BadInput for X and Y of unequal size, or all of one association."""
+    """d; `ddof` = 0 gives wefe's. X and Y may be of unequal size, as where word vectors lack a word.
+
+    Raises BadInput for fewer than 2 targets a side, or all of one association.
+    """
     s = _targets(x, y, a, b)
     if not (spread := s.std(ddof=ddof)) > 1e-12:
         raise BadInput("all targets have the same association: the effect size has no scale")
@@ -47,7 +50,12 @@ def p_value(x: Vectors, y: Vectors, a: Vectors, b: Vectors, two_sided: bool = Fa
     """p of the permutation test: over all C(2n, n) splits up to 50,000, else (hits + 1) / (100,000 + 1).
 
     It cannot be below 1 / C(2n, n), about which a warning tells for fewer than 8 targets a side.
+    Raises BadInput as `effect`, and for X and Y of unequal size.
     """
+    if len(x) != len(y):
+        raise BadInput(
+            f"the test splits the targets into halves: X and Y need equally many, got {len(x)} and {len(y)}"
+        )
     s = _targets(x, y, a, b)
     n, splits = len(x), comb(2 * len(x), len(x))
     if n < 8:
@@ -64,11 +72,8 @@ def p_value(x: Vectors, y: Vectors, a: Vectors, b: Vectors, two_sided: bool = Fa
 
 def _targets(x: Vectors, y: Vectors, a: Vectors, b: Vectors) -> Float[np.ndarray, " n"]:
     """s of all targets, those of X first."""
-    if len(x) != len(y) or len(x) < 2:
-        raise BadInput(
-            f"the test splits the targets into halves: X and Y need equally many, at least 2, got {len(x)} "
-            f"and {len(y)}"
-        )
+    if min(len(x), len(y)) < 2:
+        raise BadInput(f"X and Y need at least 2 targets each, got {len(x)} and {len(y)}")
     _apart(x, y, "X", "Y")
     return association(np.concatenate([x, y]), a, b)
 

@@ -152,9 +152,10 @@ class CA(Erasure):
             raise BadInput("latents are not finite: leave out pictures that failed")
         for concept in self._concepts:
             for anchor in self.anchors:
-                for text in target_texts(self.concept_type, concept, anchor):
-                    if text == anchor:
-                        raise BadInput(f"the target text is the anchor itself: {anchor!r}")
+                targets = target_texts(self.concept_type, concept, anchor)
+                if anchor in targets:
+                    raise BadInput(f"the target text is the anchor itself: {anchor!r}")
+                for text in (anchor, *targets):
                     if lost := self.model.lost(text):
                         raise BadInput(
                             f"the text encoder does not read the end of '{text:.60}': '{lost:.200}'"

@@ -1,7 +1,9 @@
 """Which noise level a partly denoised latent is told to have: the published programs differ here.
 
 T training steps, N solver steps, stride s = T / N. After n steps of DDIM the latent's true level is the
-solver's time step n: T - s (n + 1) + 1 for Stable Diffusion's noise schedule, 981 - 20 n for N = 50.
+solver's time step n. For samplers that begin a stride before the last step, as Stable Diffusion's do
+("leading"), that is T - s (n + 1) + 1, 981 - 20 n for N = 50; for those that begin at it ("trailing"), as the
+miniature's, T - 1 - s n. The published programs assume the first.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ def exact(N: int, T: int, timesteps: Sequence[float]) -> list[Pair]:
 
 
 def alt(N: int, T: int, timesteps: Sequence[float]) -> list[Pair]:
-    """n ~ U{1..N-2}, t = T - s n: 19 above the latent's level for N = 50."""
+    """n ~ U{1..N-2}, t = T - s n: 19 above the latent's level for N = 50, 1 above it with a trailing one."""
     s = T // N
     return [Pair(0, n, [T - s * n]) for n in range(1, N - 1)]
 

@@ -18,7 +18,9 @@ def test_it_is_the_users_negative_prompt(generator):
     (plain,) = generator.run(["a cat"], [1], (), SAMPLING)
     assert torch.equal(ours.latent, users.latent)
     assert not torch.equal(ours.latent, plain.latent)
-    assert ours.reports["negative-prompt"] == {"on": True, "concept": ["rain, blood"]}
+    assert ours.reports["negative-prompt"] == {
+        "on": True, "steps": "all", "share": 1.0, "concept": ["rain, blood"],
+    }  # fmt: skip
 
 
 def test_the_users_own_negative_text_is_kept():

@@ -50,6 +50,11 @@ def test_words_without_meaning_together_are_blocked(method):
     assert "does not mean what it says" in decision.reason
 
 
+def test_without_a_word_list_it_says_so():
+    with pytest.warns(UserWarning, match="no word list: its similarity alone decides"):
+        GuardT2I(lists=())
+
+
 def test_an_empty_text_passes_and_says_so(method):
     _, [decision] = method.prompt(Prompt(" "))
     assert (decision.outcome, decision.reason) == (Outcome.ALLOW, "the image model reads nothing")

@@ -46,4 +46,6 @@ class NegativePrompt(Method):
         return [] if scale > 1 else [f"guidance is {scale}: a negative prompt acts only above 1"]
 
     def report(self, state: None, b: int) -> list[dict[str, Any]]:
-        return [{"on": True, "concept": list(concept_texts(self.concept))} for _ in range(b)]
+        """It has no condition: it acts at every step, on every element."""
+        said = {"on": True, "steps": "all", "share": 1.0, "concept": list(concept_texts(self.concept))}
+        return [dict(said) for _ in range(b)]

@@ -23,6 +23,7 @@ Differs
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,6 +78,8 @@ class GuardT2I(Method):
         elif self.sentences is not None:
             raise BadInput("the decoder's threshold is not for this sentence encoder: set one that was "
                            "calibrated with it, see method.guard.calibrate")  # fmt: skip
+        if not self.lists:
+            warnings.warn("guardt2i has no word list: its similarity alone decides", stacklevel=3)
         self._loaded  # noqa: B018  reads every file now
 
     @cached_property
