@@ -48,7 +48,7 @@ def build(
     resume: bool = True,
     json: Flag = False,
 ) -> None:
-    """Train the miniature from nothing: some hours on two cores, and it can be stopped and gone on with.
+    """Train the miniature from nothing: a night on two cores, and it can be stopped and gone on with.
 
     Args:
         folder: Where its stages, checkpoints and logs lie; what is finished there is not made again.

@@ -19,6 +19,10 @@ from safelight.miniature import oracle as oracles
 from safelight.miniature.build import clip, export, immorality
 from safelight.miniature.build.tokenizer import clip_tokenizer
 
+LOG = (
+    '{"start": 0}\n{"step": 50, "seconds": 7.1}\n{"start": 50}\n{"step": 90, "seconds": 9.3}\n{"start": 90}\n'
+)
+
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
@@ -32,13 +36,13 @@ def built(tmp_path_factory):
     nets.unet().save_pretrained(build / "unet" / "net")
     for folder in export.LOGS.values():
         (build / folder).mkdir(parents=True, exist_ok=True)
-        (build / folder / "log.jsonl").write_text("{}\n")
+        (build / folder / "log.jsonl").write_text(LOG)
     for architecture in ("A", "B"):
         net_path = build / "oracle" / f"{architecture.lower()}.safetensors"
         oracles.Oracle(architecture, {"bare": ("no", "yes")}).save(net_path)
     (build / "immorality").mkdir()
     immorality.save(Head(128), build / "immorality" / "head.safetensors")
-    (build / "vae" / "done.json").write_text('{"stage": "vae", "psnr": 33.0}')
+    (build / "vae" / "done.json").write_text('{"stage": "vae", "seconds": 2.0, "psnr": 33.0}')
     measures = export.export(build, build / "out", ["vae"])
     return build / "out", net, measures, build
 
@@ -79,7 +83,8 @@ def test_clip_comes_back_from_its_two_halves(built):
 
 def test_the_recipe_and_its_measures_travel_along(built):
     about = json.loads((built[0] / "build.json").read_text())
-    assert about["stages"] == [{"stage": "vae", "psnr": 33.0}]
+    [vae] = about["stages"]
+    assert vae == {"stage": "vae", "seconds": 9.3, "psnr": 33.0}  # of all its calls
     assert about["recipe"]["UNET"]["batch"] == 64
     assert json.loads((built[0] / "safelight.json").read_text())["guidance"] == 5.0
 

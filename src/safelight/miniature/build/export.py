@@ -72,11 +72,21 @@ def write_log(build: Path, target: Path, stages: list[str]) -> None:
     numbers = {
         k: asdict(v) if isinstance(v, recipe.Plan) else v for k, v in vars(recipe).items() if k.isupper()
     }
-    done = [json.loads((build / stage / "done.json").read_text(encoding="utf-8")) for stage in stages]
-    write(target / "build.json", {"recipe": numbers, "stages": done})
+    write(target / "build.json", {"recipe": numbers, "stages": [made(build / stage) for stage in stages]})
     (target / "log").mkdir()
     for name, folder in LOGS.items():
         shutil.copyfile(build / folder / "log.jsonl", target / "log" / f"{name}.jsonl")
+
+
+def made(stage: Path) -> dict[str, Any]:
+    """What a stage measured. Its seconds are those of its logs if it has any, for its own are of its last
+    call alone."""
+    row = json.loads((stage / "done.json").read_text(encoding="utf-8"))
+    spent = 0.0
+    for log in stage.rglob("log.jsonl"):
+        lines = map(json.loads, log.read_text(encoding="utf-8").splitlines())
+        spent += max((line["seconds"] for line in lines if "seconds" in line), default=0.0)
+    return row | ({"seconds": round(spent, 1)} if spent else {})
 
 
 def write(path: Path, value: object) -> None:
