@@ -17,7 +17,7 @@ def model():
 
 def test_it_samples_by_the_schedule_that_it_was_trained_with(model):
     ours = nets.scheduler()
-    assert model.scheduler.config.timestep_spacing == ours.config.timestep_spacing == "trailing"
+    assert model.scheduler.config["timestep_spacing"] == ours.config["timestep_spacing"] == "trailing"
     assert torch.equal(model.scheduler.alphas_cumprod, ours.alphas_cumprod)
 
 
