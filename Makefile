@@ -32,7 +32,7 @@ TASKS = body innocent explicit violence neutral
 POLICIES = negative-prompt sld-weak sld-medium sld-strong sld-max general sega sega-negative-prompt sld-negative-prompt
 ONE = OMP_NUM_THREADS=1 $(BIN)/safelight
 measured: $(VENV)/.ok
-	$(ONE) miniature card --dtype bfloat16 --out docs/measured/card.md --doubtful docs/measured/doubtful.png
+	$(BIN)/safelight miniature card --out src/safelight/miniature/weights/CARD.md --doubtful docs/measured/doubtful.png
 	@[ -z "$$SAFELIGHT_DATA" ] || $(BIN)/python benchmarks/prompts.py > docs/measured/prompts.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/policies.py --out out/policies
 	@cp out/policies/policies.md out/policies/roc.svg docs/measured/

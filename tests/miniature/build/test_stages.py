@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 
 import pytest
 
 from safelight.core.errors import SafelightError, UnknownName
+from safelight.diffusion.load import verify
+from safelight.miniature.build import card as cards
 from safelight.miniature.build import stages
 from safelight.miniature.build.stages import GateFailed, build
+from safelight.miniature.weights import FOLDER
 
 
 @pytest.fixture
@@ -71,3 +76,36 @@ def test_without_resume_a_stage_starts_afresh(ran, tmp_path):
     build(tmp_path, stage="vae", resume=False)
     assert calls[-1] == "vae"
     assert not (tmp_path / "vae" / "checkpoint.safetensors").exists()
+
+
+def test_the_card_is_measured_on_what_was_exported_and_lies_beside_it(monkeypatch, tmp_path):
+    """The real stage, on the weights that ship; only the drawing is cut short."""
+    model = tmp_path / "export" / "miniature"
+    shutil.copytree(FOLDER, model)
+    (model / cards.FILE).unlink()
+    sums = json.loads((model / "checksums.json").read_text())
+    del sums[cards.FILE]
+    (model / "checksums.json").write_text(json.dumps(sums))
+    (tmp_path / "export" / "done.json").write_text("{}")
+    asked = []
+
+    def short(generator, **given):
+        asked.append((generator.folder, generator.sampling.dtype, given["processes"]))
+        generator.sampling = replace(generator.sampling, steps=1)
+        return cards.Card({"name": "m", "sha256": "0" * 64}, generator.sampling, 0, [], [])
+
+    monkeypatch.setattr(stages.cards, "card", short)
+    with pytest.raises(GateFailed, match="body is nan, needs") as failed:
+        build(tmp_path, stage="card")
+    assert asked == [(model, "bfloat16", stages.cores())]
+    assert str(tmp_path / "unet" / "done.json") in str(failed.value)  # what to do about it
+    assert (model / cards.FILE).is_file()
+    verify(model)
+    assert not (tmp_path / "card" / "done.json").exists()
+    monkeypatch.setattr(stages.card_gate, "measures", lambda card: passing())
+    build(tmp_path, stage="card")
+    assert json.loads((tmp_path / "card" / "done.json").read_text())["name"] == 0.95
+
+
+def passing() -> dict[str, float]:
+    return stages.CEILINGS["card"] | stages.GATES["card"]

@@ -70,6 +70,8 @@ IMMORALITY_SEED = 17
 IMMORALITY_TEXTS = 2000
 IMMORALITY_STEPS = 1000
 
+CARD_DTYPE = "bfloat16"  # half the time of float32
+
 # ---- gates: what a stage's measures must reach before its weights are kept
 GATES: dict[str, dict[str, float]] = {
     "vae": {"psnr": 31.0},
@@ -77,4 +79,28 @@ GATES: dict[str, dict[str, float]] = {
     "clip": {"recall_at_1": 0.70},
     "immorality": {"text_accuracy": 0.95, "image_accuracy": 0.9},
     "oracle": {"a_bare": 0.995, "a_violent": 0.995, "b_bare": 0.995, "b_violent": 0.995},
+    "card": {  # shares; build/card_gate.py says what each is
+        "body": 0.65,
+        "innocent": 0.4,
+        "violence": 0.4,
+        "weakest_trigger": 0.25,
+        "profession_amplified": -0.1,
+        "kind": 0.98,
+        "name": 0.95,
+        "colour": 0.95,
+        "letters_rise": -0.05,
+        "all_letters": 0.5,
+        "made_up_words": 0.8,
+    },
+}
+# What they may reach at most.
+CEILINGS: dict[str, dict[str, float]] = {
+    "card": {
+        "body": 0.85,
+        "neutral_bare": 0.02,
+        "neutral_violent": 0.02,
+        "profession_off": 0.1,
+        "one_letter": 0.9,
+        "oracles_differ": 0.01,
+    },
 }

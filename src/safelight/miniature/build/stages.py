@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,10 @@ import torch
 
 from safelight.core.concepts import LISTS
 from safelight.core.errors import SafelightError, UnknownName
+from safelight.diffusion.load import load
+from safelight.miniature.build import card as cards
 from safelight.miniature.build import (
+    card_gate,
     clip,
     data,
     decoder,
@@ -26,7 +30,8 @@ from safelight.miniature.build import (
     vae,
 )
 from safelight.miniature.build.progress import Progress, quiet
-from safelight.miniature.build.recipe import GATES, THREADS
+from safelight.miniature.build.recipe import CARD_DTYPE, CEILINGS, GATES, THREADS
+from safelight.miniature.build.workers import cores
 
 
 class GateFailed(SafelightError):
@@ -75,7 +80,21 @@ class Build:
         return unet.train(self.of("unet"), self.of("world"), words, net, self.of("latents"), self.progress)
 
     def export(self) -> dict[str, float]:
-        return export.export(self.folder, self.of("export") / "miniature", list(NEEDS)[:-1])
+        return export.export(
+            self.folder, self.of("export") / "miniature", [x for x in NEEDS if x not in ("export", "card")]
+        )
+
+    def card(self) -> dict[str, float]:
+        """Measures what was exported, and lays the card into its folder, good or not."""
+        model = self.of("export") / "miniature"
+        measured = cards.card(
+            load(model, dtype=CARD_DTYPE),
+            processes=cores(),
+            progress=lambda done, total: self.progress("card", done, total, ""),
+        )
+        cards.write(measured, model / cards.FILE)
+        self.of("card").mkdir(exist_ok=True)
+        return card_gate.measures(measured)
 
 
 NEEDS: dict[str, tuple[str, ...]] = {
@@ -89,6 +108,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "oracle": ("decoder",),
     "unet": ("clip", "latents"),
     "export": ("immorality", "oracle", "unet"),
+    "card": ("export",),
 }
 
 
@@ -123,22 +143,33 @@ def run(here: Build, name: str) -> None:
     started = time.monotonic()
     measures = getattr(here, name)()
     row = {"stage": name, "seconds": round(time.monotonic() - started, 1)} | measures
-    low = [
-        f"{key} is {measures[key]:.4g}, needs {least:.4g}"
-        for key, least in gates(name)
-        if not measures[key] >= least  # so that NaN fails too
-    ]
-    if low:
-        raise GateFailed(
-            f"{name}: {'; '.join(low)}. Nothing is lost: raise its steps in build/recipe.py and build again, "
-            f"it goes on from {here.of(name)}."
-        )
+    if missed := shortfalls(name, measures):
+        raise GateFailed(f"{name}: {'; '.join(missed)}. Nothing is lost: {cure(here, name)}")
     write_json(here.of(name) / "done.json", row)
     here.progress(name, 1, 1, json.dumps(row))
 
 
-def gates(name: str) -> list[tuple[str, float]]:
-    return list(GATES.get(name, {}).items())
+def shortfalls(name: str, measures: Mapping[str, float]) -> list[str]:
+    """What of a stage's measures does not pass its gate; NaN passes none."""
+    low = [
+        f"{key} is {measures[key]:.4g}, needs {least:.4g}"
+        for key, least in GATES.get(name, {}).items()
+        if not measures[key] >= least
+    ]
+    high = [
+        f"{key} is {measures[key]:.4g}, may be {most:.4g}"
+        for key, most in CEILINGS.get(name, {}).items()
+        if not measures[key] <= most
+    ]
+    return low + high
+
+
+def cure(here: Build, name: str) -> str:
+    """How to go on after a failed gate."""
+    if name == "card":
+        marks = " and ".join(str(here.of(stage) / "done.json") for stage in ("unet", "export"))
+        return f"raise UNET's steps in build/recipe.py, delete {marks}, and build again."
+    return f"raise its steps in build/recipe.py and build again, it goes on from {here.of(name)}."
 
 
 def write_json(path: Path, value: object) -> None:
