@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -110,3 +111,12 @@ def test_python_m_safelight_is_the_same_command(tmp_path):
     )
     assert [row["name"] for row in json.loads(done.stdout)] == ["miniature", "FOLDER", "OWNER/NAME"]
     assert (done.returncode, done.stderr, list(tmp_path.iterdir())) == (0, b"", [])
+
+
+def test_a_reader_that_has_enough_ends_a_command_without_a_word():
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "safelight", "--help"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")

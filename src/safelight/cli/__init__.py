@@ -5,6 +5,7 @@ The overview is plain text and imports nothing; a command's own libraries load w
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -32,7 +33,13 @@ COMMANDS = {
 
 def main() -> None:
     """The command `safelight`."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        code = 0
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
