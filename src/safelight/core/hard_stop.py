@@ -45,7 +45,7 @@ def hard_stop(prompt: Prompt, sought: Sequence[str] = ()) -> bool:
     with the prompt, which they complete.
     """
     together = ", ".join([prompt.text, *sought])
-    return any(forbidden(text) for text in (prompt.text, prompt.negative, *sought, together))
+    return any(map(forbidden, dict.fromkeys([prompt.text, prompt.negative, *sought, together])))  # each once
 
 
 def forbidden(text: str) -> bool:

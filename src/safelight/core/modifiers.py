@@ -154,9 +154,11 @@ def _kind(text: str, said: Sequence[str]) -> Kind:
 def _covers(words: Sequence[str], name: str) -> bool:
     """Whether words are phrases of a list from end to end, the longest taken first; boosters and small words
     may stand among media, not the other way round."""
-    wanted, beside = _lists()[name]
+    wanted, beside, first = _lists()[name]
     k, hits = 0, 0
     while k < len(words):
+        if words[k] not in first:  # where most texts end
+            return False
         sizes = range(min(LONGEST, len(words) - k), 0, -1)
         phrases = {n: " ".join(words[k : k + n]) for n in sizes}
         n = next((n for n in sizes if phrases[n] in wanted or phrases[n] in beside), 0)
@@ -168,14 +170,15 @@ def _covers(words: Sequence[str], name: str) -> bool:
 
 
 @cache
-def _lists() -> dict[str, tuple[frozenset[str], frozenset[str]]]:
-    """For media and boosters: the phrases, and what may stand beside them."""
+def _lists() -> dict[str, tuple[frozenset[str], frozenset[str], frozenset[str]]]:
+    """For media and boosters: the phrases, what may stand beside them, and the first words of both."""
     lists = {key: frozenset(value) for key, value in tomllib.loads(LISTS.read_text(encoding="utf-8")).items()}
     small = frozenset({"a", "an", "the", "and", "with", "in", "of"})
-    return {
+    both = {
         "media": (lists["media"] | lists["movements"], lists["boosters"] | small),
         "boosters": (lists["boosters"], small),
     }
+    return {name: (a, b, frozenset(phrase.split()[0] for phrase in a | b)) for name, (a, b) in both.items()}
 
 
 def _words(text: str) -> list[str]:

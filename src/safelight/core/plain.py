@@ -70,7 +70,9 @@ def skeleton(text: str) -> str:
     Cleaned; a word that looks Latin from end to end is Latin, in small letters; digits and signs between the
     letters of a word are letters, if the letters are more.
     """
-    plain = WORD.sub(lambda word: _looks(word[0]), clean(text)[0])
+    plain = clean(text)[0]
+    if not plain.isascii():
+        plain = WORD.sub(lambda word: _looks(word[0]), plain)
     return SPELLED.sub(lambda word: _read(word[0]), plain)
 
 
