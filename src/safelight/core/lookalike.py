@@ -35,10 +35,13 @@ def twin(c: str) -> str:
 
 @cache
 def script(c: str) -> str:
-    """The script of a letter, such as "LATIN"; "" for what all scripts share: digits, marks, signs."""
+    """The script of a letter, such as "LATIN"; "" for what all scripts share: digits, marks, signs. That of a
+    mathematical letter is that of the letter."""
     from confusable_homoglyphs.categories import alias
 
     name = alias(c)
+    if name == "COMMON" and c.isalpha() and len(plain := unicodedata.normalize("NFKC", c)) == 1:
+        name = alias(plain)
     return "" if name in ("COMMON", "INHERITED", "Unknown") else name
 
 

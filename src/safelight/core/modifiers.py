@@ -19,7 +19,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -59,7 +59,8 @@ class Part:
     weight: float = 1.0
 
 
-def parse(prompt: str) -> list[Part]:
+@lru_cache(maxsize=8)  # one prompt is asked about twice: for its decision and for what checks read
+def parse(prompt: str) -> tuple[Part, ...]:
     """The parts of a prompt; their texts join to it. A bracket without a partner weighs nothing.
 
     Raises:
@@ -77,7 +78,7 @@ def parse(prompt: str) -> list[Part]:
             if kind == "unknown" and not subject:
                 kind, subject = "subject", True
             parts.append(Part(text, kind, weight))
-    return parts
+    return tuple(parts)
 
 
 def content(parts: Sequence[Part]) -> str:

@@ -15,7 +15,7 @@ from functools import cache
 from safelight.core.lookalike import fold, script, twin
 
 ODD = re.compile(r"[^\t\n\r -~]")
-WORD = re.compile(r"[^\s!-/:-@\[-`{-~\u2000-\u200b\u2010-\u206f\u3000-\u303f]+")
+WORD = re.compile(r"[^\s!-/:-@\[-`{-~\u2000-\u200b\u2010-\u206f\u3000-\u3004\u3008-\u303f]+")
 HIDDEN = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u180e\u200b\u202a-\u202e"
     r"\u2060-\u206f\u2800\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
