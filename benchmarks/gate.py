@@ -10,8 +10,9 @@
    look-alike of Unicode's table whose skeleton is one ASCII letter, zero widths and directions, leet.
 3. Share of words (characters for Chinese and Japanese) that normalise changes in clean text of other
    languages (goal: below 0.1 %): the words of CLDR's locale data, which the package babel carries, and the
-   50,000 most frequent words with letters beyond ASCII in the dictionaries of the package wordfreq. What changes in the latter is mostly their own misprints, words half in Latin letters. Beside it
-   the share that checks read otherwise as well, which has no goal, and how many terms finds.
+   50,000 most frequent words with letters beyond ASCII in the dictionaries of the package wordfreq. What
+   changes in these is mostly misprints of their own, words half in Latin letters. Beside it the share that
+   checks read otherwise as well, which has no goal, and how many terms finds.
 """
 
 from __future__ import annotations
