@@ -21,6 +21,7 @@ import argparse
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib import import_module
 from itertools import chain, islice
 from pathlib import Path
 from statistics import median
@@ -146,11 +147,11 @@ def clean_text() -> None:
 def clean_words(code: str) -> dict[str, list[str]]:
     """A language's words, or characters, by where they are from."""
     import babel.localedata as cldr
-    from wordfreq import available_languages, iter_wordlist
 
-    sources = {"CLDR": texts(cldr.load(code, merge_inherited=False), code)}
-    if code in available_languages("best"):
-        own = (word for word in iter_wordlist(code, "best") if any(map(foreign, word)))
+    wordfreq: Any = import_module("wordfreq")  # 55 MB, and in no other use
+    sources: dict[str, Iterable[str]] = {"CLDR": texts(cldr.load(code, merge_inherited=False), code)}
+    if code in wordfreq.available_languages("best"):
+        own = (word for word in wordfreq.iter_wordlist(code, "best") if any(map(foreign, word)))
         sources["wordfreq"] = units(islice(own, FREQUENT), code)
     return {source: sorted(set(words)) for source, words in sources.items()}
 
