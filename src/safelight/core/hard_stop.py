@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from safelight.core.errors import Refused
 from safelight.core.lookalike import fold
 from safelight.core.nouns import Prompt
 from safelight.core.spelling import ANY_GAP, alternatives, shortened, whole
@@ -58,6 +59,13 @@ def forbidden(text: str) -> bool:
     if not _found(sexual, words):
         return False
     return AGE.search(plain) is not None or _found(minor, words) or _found(minor, drawn(text))
+
+
+def allowed(texts: Sequence[str]) -> None:
+    """Raises Refused if the hard stop holds for a text that is to be drawn."""
+    for place, text in enumerate(texts, 1):
+        if forbidden(text):
+            raise Refused([f"text {place} is refused by the hard stop: no setting allows it"])
 
 
 def drawn(text: str) -> str:
