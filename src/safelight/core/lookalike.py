@@ -51,6 +51,13 @@ def invisible(c: str) -> bool:
     return category in ("Mn", "Me", "Cf") or c in FILLERS or (category == "Cc" and not c.isspace())
 
 
+def emoji(text: str) -> list[str]:
+    """The names of a text's emoji and signs in small letters: a picture of a thing is a word for it."""
+    if text.isascii():
+        return []
+    return [unicodedata.name(c, "").lower() for c in text if unicodedata.category(c) == "So"]
+
+
 class _Folded(dict[int, str]):
     """What `fold` makes of each character that it has met: filled on demand, so most texts cost a look-up."""
 
