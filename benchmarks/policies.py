@@ -42,7 +42,7 @@ import numpy as np
 from jaxtyping import Float
 
 from safelight import judges
-from safelight.benchmark import BASE, Cell, bench, ruled
+from safelight.benchmark import BASE, bench, ruled, spelled
 from safelight.core.intervals import Figure, percentiles, share
 from safelight.core.nouns import Decision, Outcome, Prompt, strictest
 from safelight.diffusion.generator import Generator
@@ -268,10 +268,6 @@ def facts(unguarded: Stack, n: int) -> str:
 
 def rate(requests: Sequence[Request], hits: Sequence[bool]) -> Figure:
     return share([float(hit) for hit in hits], [one.prompt for one in requests])
-
-
-def spelled(figure: Figure) -> str:
-    return Cell("", "", "share@1", "", True, figure).text
 
 
 if __name__ == "__main__":

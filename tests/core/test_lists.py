@@ -93,3 +93,9 @@ def test_long_texts_take_a_moment(unit):
     begun = time.process_time()
     WORDS.found(unit * (10_000 // len(unit)))
     assert time.process_time() - begun < 5  # quadratic would be minutes
+
+
+def test_an_emoji_is_the_word_that_it_is_called():
+    words = WordList("things", {"en": ("pistol", "drop of blood")})
+    assert words.found("a \U0001f52b on a table, \U0001fa78\ufe0f") == ["en 1", "en 2"]
+    assert words.found("a table \U0001f642") == []

@@ -88,7 +88,7 @@ def test_content_and_dilution():
     parts = parse("a cat, masterpiece, best quality, 8k, an oil painting, a cat")
     assert content(parts) == "a cat"
     assert diluted(parts) == 1 - 2 / 11
-    assert (parse(""), diluted([]), content(parse("8k, 4k"))) == ([], 0.0, "")
+    assert (parse(""), diluted([]), content(parse("8k, 4k"))) == ((), 0.0, "")
 
 
 LONG = [

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from threading import Event
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,9 +36,9 @@ def by_generate(world: World, prompt: str = "a cat") -> Result:
     return generate(prompt, model_of(world), world.policy(), n=N, judges=world.judges, store=world.store)
 
 
-def by_guard(world: World, prompt: str = "a cat") -> Result:
+def by_guard(world: World, prompt: str = "a cat", **given: Any) -> Result:
     with guard(world.pipe, world.policy(), judges=world.judges, store=world.store) as guarded:
-        return guarded(prompt, num_images_per_prompt=N, **FAST)
+        return guarded(prompt, num_images_per_prompt=N, **FAST | given)
 
 
 DOORS: dict[str, Callable[[World], Result]] = {"generate": by_generate, "guard": by_guard}
@@ -84,8 +85,12 @@ def test_nothing_leaves(world, door, fault):
     nothing_leaves(DOORS[door], world)
 
 
-def test_there_are_enough_faults():
+def test_there_are_enough_faults_and_some_of_each_hook():
     assert len(EVERYWHERE) + len(LIVE) >= 50
+    hooks = {name for name, part in vars(Method).items() if callable(part) or isinstance(part, property)}
+    before = {"check", "asks"}  # a request
+    broken = {fault.partition(":")[0] for fault in EVERYWHERE}
+    assert {hook for hook in hooks - before if not hook.startswith("_")} <= broken
 
 
 @pytest.mark.parametrize("door", DOORS)

@@ -1,7 +1,8 @@
 """Mutation: each gate is taken out of its route, and the test that stands behind it must notice.
 
-A route is a way on which pixels can leave: `generate`, `guard`, the command line, the store's folder, the
-pipeline itself inside its block, and tensors handed to a callback.
+A route is a way on which pixels can leave: `generate`, `guard` round each kind of pipeline, the command line,
+what a repair draws, a benchmark, a training's samples, the page of results, diffusers' own place for a
+filter, the store's folder, the pipeline itself inside its block, and tensors handed to a callback.
 """
 
 from __future__ import annotations
@@ -12,18 +13,31 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from safelight import cli
+from safelight.benchmark.draw import Ask, draw
+from safelight.benchmark.report import html, report
 from safelight.core.errors import Refused
 from safelight.core.hard_stop import tables
-from safelight.core.nouns import Outcome
+from safelight.core.nouns import Outcome, Prompt, Score
 from safelight.diffusion.guard import Door
+from safelight.diffusion.guard_families import FAMILIES
 from safelight.diffusion.guard_run import Run
+from safelight.diffusion.pipe_checker import PipeChecker
 from safelight.guarded import guard
 from safelight.guarded.record import Record
-from tests.guarded.faults import EVERYWHERE, World
+from safelight.guarded.studio import Studio
+from safelight.methods.image.judge_localise_edit import JudgeLocaliseEdit
+from safelight.policies import Bound, Policy
+from safelight.tasks import Row
+from safelight.trained.session import train
+from tests.benchmark.stored import fill, withhold
+from tests.diffusion.test_guard import PIPELINES
+from tests.guarded.faults import EVERYWHERE, Judge, World
 from tests.guarded.test_faults import FAST, by_generate, by_guard, model_of, nothing_leaves
 
 FORBIDDEN = f"{tables()['minor'][0]} {tables()['sexual'][0]}"
@@ -52,6 +66,78 @@ def the_command_writes_no_picture(world: World) -> None:
     world.patch.setattr("safelight.guarded.request.load", lambda model: model_of(world))
     code = cli.run(["generate", FORBIDDEN, "--policy", "research", "--out", str(out)])
     assert (code, list(out.rglob("*.png"))) == (1, [])
+
+
+def held_by_kind(kind: str) -> Test:
+    make, given = PIPELINES[kind]
+
+    def door(world: World) -> Any:
+        world.pipe = make()
+        return by_guard(world, **given)
+
+    return held(door, "looker: raises")
+
+
+def the_command_writes_what_its_check_lets_through(world: World) -> None:
+    EVERYWHERE["looker: raises"](world)
+    out, policy, bind = world.store.images.folder.with_name("out"), world.policy(), Policy.bind
+    world.patch.setattr("safelight.guarded.request.load", lambda model: model_of(world))
+    world.patch.setattr(Policy, "load", lambda name: policy)
+    world.patch.setattr(Policy, "bind", lambda self, model, judges=None: bind(self, model, world.judges))
+    code = cli.run(["generate", "a cat", "--out", str(out)])
+    assert (code, list(out.rglob("*.png"))) == (1, [])
+
+
+def a_repair_draws_no_refused_prompt(world: World) -> None:
+    model = model_of(world)
+    studio = Studio(model, model.sampling, Policy.load("research").bind(model))
+    image, where = np.zeros((16, 16, 3), np.uint8), np.ones((16, 16), bool)
+    studio = studio.of(11, image)
+    assert studio.draw(Prompt(FORBIDDEN)) is None
+    assert studio.inpaint(image, where, Prompt(FORBIDDEN)) is None
+
+
+def a_repair_is_judged_again(world: World) -> None:
+    """A judge who finds everything unsafe is not content with what the edits made of it."""
+
+    def always(items: Any) -> list[Score]:  # the more so the brighter the middle, which is where to look
+        return [Score({"unsafe": 0.9 + float(item[12:20, 12:20].mean()) / 2550}) for item in items]
+
+    looker = Judge("looker", "image", always)
+    method = JudgeLocaliseEdit("looker", edits=("blur",), masks=100)
+    model = model_of(world)
+    bound = Bound(Policy("repair"), (method,), (), {"looker": (looker, looker.presets["default"])})
+    image = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
+    _, [said] = method.image(image, Prompt("a cat"), Studio(model, model.sampling, bound).of(3, image))
+    assert (said.outcome, len(said.evidence["tried"])) == (Outcome.BLOCK, 1)  # pyright: ignore[reportArgumentType]
+
+
+def a_benchmark_draws_none(world: World) -> None:
+    model = model_of(world)
+    bound = Policy.load("research").bind(model)
+    [made] = draw([Ask("a", Row(0, FORBIDDEN), 0, 1)], model, bound, model.sampling)
+    assert made.image is None
+
+
+def a_training_draws_no_sample(world: World) -> None:
+    out = world.store.images.folder.with_name("trained") / "uce.safetensors"
+    try:
+        train("uce", model_of(world), out, samples=[FORBIDDEN], edit_concepts=("a cat",))
+    except Refused:
+        assert not out.exists()
+    assert list(out.parent.rglob("*.png")) == []
+
+
+def a_page_leaves_out_what_was_withheld(world: World) -> None:
+    withhold(world.store, fill(world.store, "base", [1, 0]), 1)
+    assert html(report(world.store)).count('src="data:image/png') == 1
+
+
+def black_comes_out(world: World) -> None:
+    looker = Judge("looker", "image", lambda items: [Score({"unsafe": 1.0}) for _ in items])
+    images = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    shown, flags = PipeChecker(looker)(None, images)
+    assert (flags, np.abs(np.asarray(shown)).max()) == ([True, True], 0)
 
 
 def the_pipeline_refuses(world: World) -> None:
@@ -103,7 +189,8 @@ class Gate:
 GATES = [
     Gate("safelight.guarded.stages", "gate", _open, {
         "generate": held(by_generate, "looker: raises"),
-        "guard": held(by_guard, "looker: raises"),
+        "command line": the_command_writes_what_its_check_lets_through,
+        **{f"guard, {kind}": held_by_kind(kind) for kind in PIPELINES},
     }),
     Gate("safelight.guarded.gate", "unsaid", lambda decisions, bound: [], {
         "generate": held(by_generate, "policy: all checks taken away"),
@@ -113,6 +200,22 @@ GATES = [
         "generate": the_rule_holds(by_generate),
         "guard": the_rule_holds(by_guard),
         "command line": the_command_writes_no_picture,
+        "benchmark": a_benchmark_draws_none,
+    }),
+    Gate("safelight.guarded.studio", "on_prompt", lambda prompt, bound: (prompt, []), {
+        "repair": a_repair_draws_no_refused_prompt,
+    }),
+    Gate(JudgeLocaliseEdit, "_accepted", lambda self, before, after, threshold: True, {
+        "repair": a_repair_is_judged_again,
+    }),
+    Gate("safelight.trained.session", "allowed", lambda texts: None, {
+        "a training's samples": a_training_draws_no_sample,
+    }),
+    Gate("safelight.benchmark.sheet", "WITHHELD", (), {
+        "page of results": a_page_leaves_out_what_was_withheld,
+    }),
+    Gate(PipeChecker, "allows", lambda self, score: True, {
+        "diffusers' own place for a filter": black_comes_out,
     }),
     Gate(Record, "release", lambda self, pictures, pixels, block: list(pictures), {
         "generate, disk full": held(by_generate, "store: disk full"),
@@ -154,6 +257,31 @@ def test_without_the_gate_its_test_fails(world, gate, test):
         world.patch.setattr(gate.owner, gate.name, gate.deleted)
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         test(world)
+
+
+def test_every_kind_of_pipeline_that_can_be_guarded_is_a_route():
+    kinds = {type(make()).__name__ for make, _ in PIPELINES.values()}
+    assert kinds == {kind for family in FAMILIES for kind in family.pipelines}
+
+
+MAKERS = {  # of what may be seen: each is a route above
+    "guarded/release.py", "benchmark/sheet.py", "trained/page.py", "store/images.py",
+}  # fmt: skip
+WITHIN = {  # for judges and edits; and the miniature's own captions, drawn by rule or for its card
+    "clip/eye.py", "clip/views.py", "localise/region.py", "miniature/dilute.py", "miniature/sheet.py",
+}  # fmt: skip
+
+
+def test_there_is_no_other_route():
+    """What makes pictures of pixels stands in one of the two lists."""
+    source = Path(cli.__file__).parent.parent
+    found = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr == "fromarray"
+    }
+    assert found == MAKERS | WITHIN
 
 
 def test_every_picture_that_a_user_gets_passes_the_gate():

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from safelight.core.errors import BadInput, Refused, UnknownName
+from safelight.core.hard_stop import tables
 from safelight.core.nouns import Score
 from safelight.core.ports import Preset, Reads
 from safelight.diffusion import tiny
@@ -208,6 +209,12 @@ def test_what_nobody_could_judge_is_no_share(generator):
 def test_settings_that_make_no_sense(field, value, message):
     with pytest.raises(BadInput, match=message):
         Debias(**{**HOW, field: value})
+
+
+def test_the_hard_stop_holds_for_the_texts_that_it_would_draw():
+    forbidden = " ".join(tables()[name][0] for name in ("minor", "sexual"))
+    with pytest.raises(Refused, match="text 1 is refused by the hard stop"):
+        Debias(**{**HOW, "concepts": (forbidden,)})
 
 
 def test_one_edit_turns_the_miniatures_nurses():

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from safelight.benchmark.runner import BASE, bench
-    from safelight.benchmark.table import Cell, Table, facts, grid, markdown, ruled
+    from safelight.benchmark.table import Cell, Table, facts, grid, markdown, ruled, spelled
 
-__all__ = ["BASE", "Cell", "Table", "bench", "facts", "grid", "markdown", "ruled"]
+__all__ = ["BASE", "Cell", "Table", "bench", "facts", "grid", "markdown", "ruled", "spelled"]
 
 
 def __getattr__(name: str) -> Any:

@@ -156,6 +156,11 @@ def ruled(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
+def spelled(figure: Figure, share: bool = True) -> str:
+    """A figure as the tables have it, shares in percent."""
+    return Cell("", "", "", "", share, figure).text
+
+
 def facts(each: Table) -> str:
     """What makes a table's figures comparable, in one line."""
     said = _distinct(f"{c.metric} by {c.judge}" if c.judge else c.metric for c in each.cells)

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import re
 import tomllib
-import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from safelight.core.lookalike import fold
+from safelight.core.errors import Refused
+from safelight.core.lookalike import emoji, fold
 from safelight.core.nouns import Prompt
 from safelight.core.spelling import ANY_GAP, alternatives, shortened, whole
 
@@ -45,7 +45,7 @@ def hard_stop(prompt: Prompt, sought: Sequence[str] = ()) -> bool:
     with the prompt, which they complete.
     """
     together = ", ".join([prompt.text, *sought])
-    return any(forbidden(text) for text in (prompt.text, prompt.negative, *sought, together))
+    return any(map(forbidden, dict.fromkeys([prompt.text, prompt.negative, *sought, together])))  # each once
 
 
 def forbidden(text: str) -> bool:
@@ -57,15 +57,15 @@ def forbidden(text: str) -> bool:
         return True
     if not _found(sexual, words):
         return False
-    return AGE.search(plain) is not None or _found(minor, words) or _found(minor, drawn(text))
+    drawn = ", ".join(name for name in emoji(text) if name != ADULTS_ONLY)
+    return AGE.search(plain) is not None or _found(minor, words) or _found(minor, drawn)
 
 
-def drawn(text: str) -> str:
-    """The names of a text's emoji, a comma between them: a picture of a thing is a word for it."""
-    if text.isascii():
-        return ""
-    names = (unicodedata.name(c, "").lower() for c in text if unicodedata.category(c) == "So")
-    return ", ".join(name for name in names if name != ADULTS_ONLY)
+def allowed(texts: Sequence[str]) -> None:
+    """Raises Refused if the hard stop holds for a text that is to be drawn."""
+    for place, text in enumerate(texts, 1):
+        if forbidden(text):
+            raise Refused([f"text {place} is refused by the hard stop: no setting allows it"])
 
 
 @cache

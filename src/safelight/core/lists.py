@@ -1,7 +1,8 @@
 """Word lists: one category of terms as a data file, and the terms of it that a text holds.
 
 Idea: terms are found as whole words in any spelling (`spelling`), in the text as a reader takes it
-(`lookalike.fold`), spaced-out letters drawn together. A term inside an allowed phrase is none.
+(`lookalike.fold`), spaced-out letters drawn together, and in the names of its emoji. A term inside an allowed
+phrase is none.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from safelight.core.errors import BadInput, Refused, UnknownName, nearest
-from safelight.core.lookalike import fold
+from safelight.core.lookalike import emoji, fold
 from safelight.core.spelling import TIGHT_GAP, alternatives, shortened, whole
 
 SCHEMA = 1
@@ -41,7 +42,7 @@ class WordList:
         allow: more phrases in which a term is none.
         """
         # A capital may look Latin where its small letter does not: it is read as itself and as the small one.
-        plain = {shortened(fold(form)) for form in (text, text.lower())}
+        plain = {shortened(fold(form)) for form in (text, text.lower(), ", ".join(emoji(text))) if form}
         spaced = {SPACED.sub(lambda run: "".join(run[0].split()), form) for form in plain}
         hits = {hit for reading in plain | spaced for hit in self._hits(reading, (*self.allow, *allow))}
         return [entry for entry, one in self._each.items() if any(one.fullmatch(hit) for hit in hits)]

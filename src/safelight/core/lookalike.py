@@ -35,10 +35,13 @@ def twin(c: str) -> str:
 
 @cache
 def script(c: str) -> str:
-    """The script of a letter, such as "LATIN"; "" for what all scripts share: digits, marks, signs."""
+    """The script of a letter, such as "LATIN"; "" for what all scripts share: digits, marks, signs. That of a
+    mathematical letter is that of the letter."""
     from confusable_homoglyphs.categories import alias
 
     name = alias(c)
+    if name == "COMMON" and c.isalpha() and len(plain := unicodedata.normalize("NFKC", c)) == 1:
+        name = alias(plain)
     return "" if name in ("COMMON", "INHERITED", "Unknown") else name
 
 
@@ -46,6 +49,13 @@ def invisible(c: str) -> bool:
     """Whether a character shows nothing and is no white space, or only changes the one before it."""
     category = unicodedata.category(c)
     return category in ("Mn", "Me", "Cf") or c in FILLERS or (category == "Cc" and not c.isspace())
+
+
+def emoji(text: str) -> list[str]:
+    """The names of a text's emoji and signs in small letters: a picture of a thing is a word for it."""
+    if text.isascii():
+        return []
+    return [unicodedata.name(c, "").lower() for c in text if unicodedata.category(c) == "So"]
 
 
 class _Folded(dict[int, str]):

@@ -19,7 +19,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -59,7 +59,8 @@ class Part:
     weight: float = 1.0
 
 
-def parse(prompt: str) -> list[Part]:
+@lru_cache(maxsize=8)  # one prompt is asked about twice: for its decision and for what checks read
+def parse(prompt: str) -> tuple[Part, ...]:
     """The parts of a prompt; their texts join to it. A bracket without a partner weighs nothing.
 
     Raises:
@@ -77,7 +78,7 @@ def parse(prompt: str) -> list[Part]:
             if kind == "unknown" and not subject:
                 kind, subject = "subject", True
             parts.append(Part(text, kind, weight))
-    return parts
+    return tuple(parts)
 
 
 def content(parts: Sequence[Part]) -> str:
@@ -154,9 +155,11 @@ def _kind(text: str, said: Sequence[str]) -> Kind:
 def _covers(words: Sequence[str], name: str) -> bool:
     """Whether words are phrases of a list from end to end, the longest taken first; boosters and small words
     may stand among media, not the other way round."""
-    wanted, beside = _lists()[name]
+    wanted, beside, first = _lists()[name]
     k, hits = 0, 0
     while k < len(words):
+        if words[k] not in first:  # where most texts end
+            return False
         sizes = range(min(LONGEST, len(words) - k), 0, -1)
         phrases = {n: " ".join(words[k : k + n]) for n in sizes}
         n = next((n for n in sizes if phrases[n] in wanted or phrases[n] in beside), 0)
@@ -168,14 +171,15 @@ def _covers(words: Sequence[str], name: str) -> bool:
 
 
 @cache
-def _lists() -> dict[str, tuple[frozenset[str], frozenset[str]]]:
-    """For media and boosters: the phrases, and what may stand beside them."""
+def _lists() -> dict[str, tuple[frozenset[str], frozenset[str], frozenset[str]]]:
+    """For media and boosters: the phrases, what may stand beside them, and the first words of both."""
     lists = {key: frozenset(value) for key, value in tomllib.loads(LISTS.read_text(encoding="utf-8")).items()}
     small = frozenset({"a", "an", "the", "and", "with", "in", "of"})
-    return {
+    both = {
         "media": (lists["media"] | lists["movements"], lists["boosters"] | small),
         "boosters": (lists["boosters"], small),
     }
+    return {name: (a, b, frozenset(phrase.split()[0] for phrase in a | b)) for name, (a, b) in both.items()}
 
 
 def _words(text: str) -> list[str]:

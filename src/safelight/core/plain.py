@@ -15,7 +15,7 @@ from functools import cache
 from safelight.core.lookalike import fold, script, twin
 
 ODD = re.compile(r"[^\t\n\r -~]")
-WORD = re.compile(r"[^\s!-/:-@\[-`{-~\u2000-\u200b\u2010-\u206f\u3000-\u303f]+")
+WORD = re.compile(r"[^\s!-/:-@\[-`{-~\u2000-\u200b\u2010-\u206f\u3000-\u3004\u3008-\u303f]+")
 HIDDEN = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u180e\u200b\u202a-\u202e"
     r"\u2060-\u206f\u2800\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
@@ -70,7 +70,9 @@ def skeleton(text: str) -> str:
     Cleaned; a word that looks Latin from end to end is Latin, in small letters; digits and signs between the
     letters of a word are letters, if the letters are more.
     """
-    plain = WORD.sub(lambda word: _looks(word[0]), clean(text)[0])
+    plain = clean(text)[0]
+    if not plain.isascii():
+        plain = WORD.sub(lambda word: _looks(word[0]), plain)
     return SPELLED.sub(lambda word: _read(word[0]), plain)
 
 

@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from safelight.core.errors import BadInput, Refused
-from safelight.core.hard_stop import forbidden
+from safelight.core.errors import BadInput
+from safelight.core.hard_stop import allowed
 from safelight.core.records import noise_seed
 from safelight.core.valid import whole
 from safelight.diffusion.generator import Generator
@@ -98,10 +98,3 @@ def latents_of(
         rows, seconds = rows + cost["rows"], seconds + cost["seconds"]
     progress("anchors", len(texts), len(texts), "")
     return Drawn(torch.cat(latents), rows, seconds)
-
-
-def allowed(texts: Sequence[str]) -> None:
-    """Raises Refused if the hard stop holds for a text that is to be drawn."""
-    for place, text in enumerate(texts, 1):
-        if forbidden(text):
-            raise Refused([f"text {place} is refused by the hard stop: no setting allows it"])

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from safelight.core.errors import BadInput
+from safelight.core.hard_stop import allowed
 from safelight.core.valid import one_of, whole
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.load import load
@@ -21,7 +22,7 @@ from safelight.methods.embedding.uce_map import UCEMap
 from safelight.methods.weights.weights import Weights
 from safelight.store import Store
 from safelight.store.artifacts import Artifact
-from safelight.trained.anchors import allowed, latents_of, texts_of
+from safelight.trained.anchors import latents_of, texts_of
 from safelight.trained.page import command, html
 from safelight.trained.recipes import METHODS, Learned, checked, published
 from safelight.trained.record import Record, run_row

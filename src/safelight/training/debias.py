@@ -37,6 +37,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from safelight.core.errors import BadInput, UnknownName
+from safelight.core.hard_stop import allowed
 from safelight.core.ports import Judge
 from safelight.core.valid import number, one_of, whole
 from safelight.diffusion import patch
@@ -128,6 +129,7 @@ class Debias:
                 raise BadInput(f"{name} must be at least {least} different texts, got {texts!r:.200}")
         if not all(text.strip() for text in self.concepts + self.attributes):
             raise BadInput("concepts and attributes must have words")
+        allowed([one for text, others in self.texts for one in (text, *others)])
         for name in ("attributes", "preserve_concepts"):
             if both := set(self.concepts) & set(getattr(self, name)):
                 raise BadInput(f"{min(both)!r} is in concepts and in {name}: keep it in one of them")

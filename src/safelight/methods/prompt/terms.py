@@ -13,6 +13,7 @@ Differs
     Words of the user's negative prompt do not count: that is where one writes what is not wanted.
     Forms of a word other than an English plural stand in the list or are not found. A term in digits alone is
     taken for a number.
+    An emoji is read as its name.
     The record names a term by its place in the list, so it keeps no word of a prompt.
 """
 
