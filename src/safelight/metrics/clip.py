@@ -36,7 +36,7 @@ class Clip:
     versions: ClassVar[tuple[str, ...]] = ("miniature-1",)
     labels: ClassVar[tuple[str, ...]] = ("clip",)
     needs: ClassVar[frozenset[str]] = frozenset({"prompts"})
-    higher_better: ClassVar[bool] = True
+    higher_better: ClassVar[bool | None] = True
     share: ClassVar[bool] = False
 
     images: Callable[[UInt8[np.ndarray, "n h w 3"]], Float[Tensor, "n d"]]
