@@ -23,7 +23,7 @@ def write(folder: Path, text: str, rows: str = 'prompt,seed\na cat,7\n"a\ndog",8
     return folder / "t.toml"
 
 
-PUBLISHED = {"i2p", "coco-30k", "parti", "drawbench", "country-body", "overrefusal"}
+PUBLISHED = {"i2p", "i2p-harm", "coco-30k", "parti", "drawbench", "country-body", "overrefusal"}
 
 
 @pytest.mark.parametrize("name", sorted({*names("tasks")} - PUBLISHED))
