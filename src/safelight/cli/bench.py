@@ -65,7 +65,8 @@ def bench(
             more.
         shard: i/m: make only every m-th block from the i-th on, to share the work among processes with one
             OUT. The last one prints the table.
-        engine: local, or ray, which shares the task among this machine's GPUs or CPU cores.
+        engine: local, or ray, which shares the task among the GPUs or CPU cores of this machine, or of the
+            cluster that RAY_ADDRESS names.
         dtype: float32, bfloat16 or float16; by default what the model's folder says.
         out: Database file or URL for runs, pictures' rows, decisions and scores.
         json: Print one JSON document.
