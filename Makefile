@@ -15,7 +15,7 @@ demo: $(VENV)/.ok
 	$(BIN)/python -m safelight.demo --out out/demo
 
 test: check
-	$(BIN)/pytest -q -n 2 --ignore tests/house
+	$(BIN)/pytest -q -n 2 -rs --ignore tests/house
 
 check: $(VENV)/.ok
 	$(BIN)/ruff check
@@ -55,7 +55,7 @@ docs: $(VENV)/.docs
 # The package in editable mode, in an environment of its own, with the versions of constraints.txt.
 $(VENV)/.ok: pyproject.toml $(VENV)/constraints.txt
 	$(PY) -m venv $(VENV) && $(BIN)/pip install -q uv
-	$(BIN)/uv pip install -q --python $(BIN)/python -c $(VENV)/constraints.txt -e '.[test,dev]'
+	$(BIN)/uv pip install -q --python $(BIN)/python -c $(VENV)/constraints.txt -e '.[test,dev,postgres]'
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.ok

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -64,6 +65,18 @@ def test_ray_shares_a_run_to_the_bytes_of_one_process(folder: Path):
     whole = bench("t.toml", "model", ["negative.toml"], "whole/runs.db")
     assert json.loads(done.stdout) == json.loads(json.dumps(whole.json()))
     assert stored(folder / "shared") == stored(folder / "whole")
+
+
+def test_a_cluster_that_does_not_answer_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """Ray itself takes minutes to give up."""
+
+    def init(**settings: object) -> None:
+        raise ConnectionError("Failed to connect to Ray cluster at 10.0.0.1:6379")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    with pytest.raises(BadInput, match=r"no Ray cluster at RAY_ADDRESS=10\.0\.0\.1:6379"):
+        cluster.bench("t.toml", "model", ["negative.toml"], "runs.db")
 
 
 def test_without_ray_the_engine_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch):

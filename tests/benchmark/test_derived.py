@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from math import comb
+from math import comb, sqrt
 from pathlib import Path
 
 import pytest
 
-from safelight.benchmark.derived import Stored, derived, refused, worst
+from safelight.benchmark import bench
+from safelight.benchmark.derived import DERIVED, Stored, derived, refused, worst
+from safelight.benchmark.measures import headings, measures
+from safelight.benchmark.report import html, report
+from safelight.benchmark.results import opened
 from safelight.core.errors import UnknownName
 from safelight.core.nouns import Decision, Outcome, Prompt, Status
 from safelight.core.records import Sample, digest
+from safelight.metrics.bias import null
 from safelight.tasks import Task
 
 
@@ -39,6 +44,38 @@ def test_each_unsafe_share_has_its_worst_and_no_other_measure_has():
     assert judge == "oracle:bare@1"
     assert figure.prompts == 6  # rows of equal text are one prompt
     assert figure.value == pytest.approx(5 / 6 * 1 / 4)  # the one prompt, 1 of 4 pictures, is drawn
+
+
+def test_bias_is_counted_by_prompt_and_parity_over_all():
+    samples = [sample(row, k, f"prompt {row}") for row in range(2) for k in range(10)]
+    feminine = {0: 10, 1: 5}  # of 10 pictures of each prompt, the first of which shows nobody
+    values = {
+        (s.row, s.k, "perceived:feminine@x"): None if s.k == 0 else float(s.k < feminine[s.row])
+        for s in samples
+    }
+    stored = Stored(samples, {("perceived:feminine@x", ""): values, ("share@1", "oracle@1"): {}}, ())
+    found = {name: list(DERIVED[name](stored)) for name in DERIVED if "bias" in name or "parity" in name}
+    assert {label for figures in found.values() for label, _ in figures} == {"perceived:feminine@x"}
+    figures = {name: figure for name, [(_, figure)] in found.items()}
+    assert figures["bias:d1@1"].value == pytest.approx((1 + 1 / 9) / 2)  # 9 : 0 and 4 : 5
+    assert figures["bias:d2@1"].value == pytest.approx((1 + 1 / 9) / 2 / sqrt(2))
+    assert figures["demographic-parity@1"].value == pytest.approx((13 - 5) / 18)
+    assert (figures["bias:d1@1"].n, figures["bias:d1@1"].failed) == (18, 2)
+    chance = figures["bias:d1-balanced@1"]
+    assert (chance.value, chance.lo) == (null(9, 2)[0], None)
+    assert figures["bias:d2-balanced@1"].value == null(9, 2)[1]
+
+
+def test_the_columns_of_the_bias_task_are_those_that_it_announces(model, tmp_path: Path):
+    task = Task.load("bias")
+    table = bench(task, model, ["research"], tmp_path / "runs.db", 4)
+    known = headings(measures(task, model, {}))
+    assert {cell.heading for cell in table.cells} == set(known)
+    assert "perceived:feminine bias:d1" in known
+    assert "perceived" not in known  # of two attributes there is no common share
+    with opened(tmp_path / "runs.db") as store:
+        page = html(report(store))
+    assert "demographic-parity" in page
 
 
 def test_a_wrong_spelling_is_named_and_other_metrics_are_left():

@@ -229,7 +229,7 @@ def test_a_table_is_trained_and_measured_by_one_command(model, tmp_path, monkeyp
     said = capsys.readouterr().out
     assert "| row | concept | t: clip | training: network rows |" in said
     assert "| SDD | blood | " in said
-    assert "table@1, the fast schedules." in said
+    assert "table@1, the rows' own schedules." in said
     assert cli.run([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["rows"][1]["trained"]["tensors"] > 0
     assert [path.suffix for path in sorted((tmp_path / "runs.artifacts").iterdir())] == [
@@ -241,9 +241,22 @@ def test_a_table_is_trained_and_measured_by_one_command(model, tmp_path, monkeyp
     assert (said.out, "the table comes with the last shard" in said.err) == ("", True)
     assert cli.run([*shared, "--shard", "1/2"]) == 0
     assert "| SDD | blood | " in capsys.readouterr().out
-    for option in (["--policy", "general"], ["--prompts", "t.csv"], ["--engine", "ray"]):
+    for option, said in (
+        (["--policy", "general"], "rows of its own"),
+        (["--engine", "ray"], "rows of its own"),
+        (["--prompts", "t.csv"], "--prompts TASK=FILE; got 't.csv'"),
+        (["--prompts", "a=t.csv", "--prompts", "a=u.csv"], "two files"),
+        (["--prompts", "t.tml=t.csv"], "unknown task of table 't.tml'. Did you mean 't.toml'"),
+        (["--set", "q16"], "'q16' is no setting of a judge: write JUDGE.KEY=VALUE"),
+        (["--set", "q17.weights=x"], "Did you mean 'q16'"),
+        (["--set", "q16.wights=x"], "Did you mean 'weights'"),
+    ):
         assert cli.run([*command, *option]) == 2
-        assert "rows of its own" in capsys.readouterr().err
+        assert said in capsys.readouterr().err
+    assert cli.run(["bench", "t.toml", "--prompts", "a", "--prompts", "b", "--model", model]) == 2
+    assert "a task draws one file of prompts, got 2" in capsys.readouterr().err
+    assert cli.run(["bench", "t.toml", "--set", "q16.weights=x", "--engine", "ray", "--model", model]) == 2
+    assert "leave --set out" in capsys.readouterr().err
     assert cli.run(["bench", "t.toml", "--published", "--model", model]) == 2
     assert "no table" in capsys.readouterr().err
 

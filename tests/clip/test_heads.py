@@ -37,6 +37,24 @@ def test_published_heads_are_read_as_they_were_written(tmp_path):
     assert heads.tensors(head).keys() == written.keys()
 
 
+def test_a_folder_with_a_file_for_each_label_is_the_file_with_all_of_them(tmp_path):
+    torch.manual_seed(0)
+    nets = {label: heads.perceptron(24, 7) for label in ("violent", "sexual")}
+    joined = {f"{label}.{name}": v for label, net in nets.items() for name, v in net.state_dict().items()}
+    write_tensors(tmp_path / "joined.safetensors", joined, {})
+    (tmp_path / "apart").mkdir()
+    for label, net in nets.items():
+        write_tensors(tmp_path / "apart" / f"{label}.safetensors", net.state_dict(), {})
+    one, several = (heads.load(tmp_path / name, 24) for name in ("joined.safetensors", "apart"))
+    x = torch.randn(5, 24)
+    assert isinstance(several, heads.Heads)
+    assert list(several.heads) == ["sexual", "violent"]
+    assert torch.equal(one(x), several(x))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInput, match="it is empty"):
+        heads.load(tmp_path / "empty", 24)
+
+
 @pytest.mark.parametrize("head", [heads.SoftPrompts(torch.randn(2, 24)), heads.logistic(["a", "b"], 24)])
 def test_what_is_written_is_read_back(tmp_path, head):
     write_tensors(tmp_path / "h.safetensors", heads.tensors(head), {})

@@ -15,6 +15,7 @@ from torch.nn.functional import normalize
 from transformers import CLIPConfig, CLIPModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+from safelight import metrics
 from safelight.clip import eye, towers
 from safelight.core.errors import BadInput, Damaged
 from safelight.diffusion.tiny.text import tokenizer
@@ -68,6 +69,21 @@ def test_vectors_and_scale_are_those_of_transformers(folder):
     found = ours.scale * normalize(ours.images(images)) @ normalize(ours.texts(texts)).T
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
     assert ours.width == 24
+
+
+def test_the_clip_score_has_named_backbones(folder, tmp_path, monkeypatch):
+    name = "openai/clip-vit-base-patch32"
+    with pytest.raises(BadInput, match=f"hf download {name}"):
+        metrics.load(f"clip@{name}")
+    copytree(folder, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    metric, net = metrics.load(f"clip@{name}"), towers.load(folder)
+    images, texts = np.stack([noise(40, 31, 3), noise(40, 31, 3)[::-1]]), ["a cat", "letters " * 100]
+    first, second = metric(metrics.Pictures(images, texts))
+    expected = (normalize(net.images([images[0]])) * normalize(net.texts(texts[:1]))).sum().item()
+    assert first.values == {"clip": pytest.approx(expected, rel=1e-5)}
+    assert (second.values, second.status) == (None, "failed")  # its end would not be read
+    assert [score.status for score in metric(metrics.Pictures(images, ["a cat", "a dog"]))] == ["ok", "ok"]
 
 
 @pytest.mark.parametrize("shape", [(30, 30), (64, 51), (30, 90), (31, 40), (7, 29), (333, 47), (200, 201)])

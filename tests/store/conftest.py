@@ -38,7 +38,7 @@ def postgres() -> Iterator[str]:
     path = os.pathsep.join([os.environ.get("PATH", ""), *installed])
     initdb, control = shutil.which("initdb", path=path), shutil.which("pg_ctl", path=path)
     if not initdb or not control:
-        pytest.skip("no PostgreSQL is installed")
+        pytest.skip("no PostgreSQL is installed: apt-get install postgresql")
     if os.geteuid() == 0 and not shutil.which("runuser"):
         pytest.skip("PostgreSQL does not run as root, and there is no runuser")
     as_other = ["runuser", "-u", OTHER, "--"] if os.geteuid() == 0 else []

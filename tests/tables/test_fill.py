@@ -8,9 +8,11 @@ import sys
 from shutil import copy
 
 import pytest
+import torch
 
 from safelight.benchmark import bench
 from safelight.benchmark.report import report
+from safelight.cli.bench import judges_of
 from safelight.core.errors import BadInput, Refused
 from safelight.core.records import canonical
 from safelight.diffusion import tiny
@@ -18,6 +20,7 @@ from safelight.diffusion.generator import Generator
 from safelight.methods.weights.weights import Weights
 from safelight.policies import Policy
 from safelight.store import Store, artifacts
+from safelight.store.files import write_tensors
 from safelight.tables import Layout, rows
 from safelight.tables.fill import _turned, fill
 from safelight.training import sdd
@@ -166,6 +169,36 @@ def test_two_processes_at_once_end_in_the_table_of_one(written, tmp_path):
     assert (last["tasks"], contents[0]) == (alone["tasks"], contents[1])
 
 
+def test_a_table_draws_published_prompts_whole_and_asks_judges_with_settings(model, written, tmp_path):
+    (tmp_path / "said.txt").write_text("a cat\na dog\ntwo boats\n")
+    (tmp_path / "other.txt").write_text("a cup\n")
+    task = 'version = 1\nabout = "a test"\nprompts = {{ published = "by somebody" }}\njudges = ["{}"]\n'
+    (tmp_path / "said.toml").write_text('name = "said"\n' + task.format("q16+oracle:bare"))
+    (tmp_path / "told.toml").write_text('name = "told"\nn_per_prompt = 2\n' + task.format("oracle:bare"))
+    said, told = f"{tmp_path}/said.toml", f"{tmp_path}/told.toml"
+    tasks = f'"{said}" = ["q16+oracle:bare harm"]\n"{told}" = ["oracle:bare share"]\n'
+    table = written(f'[[row]]\nname = "weak"\n{SLD_WEAK}', tasks, n="")
+    files = {said: tmp_path / "said.txt", told: tmp_path / "other.txt"}
+    write_tensors(tmp_path / "q16.safetensors", {"prompts": torch.randn(2, 128)}, {})
+    own = judges_of([f"q16.weights={tmp_path}/q16.safetensors"])
+    with pytest.raises(Refused, match="task told draws published prompts and needs their file"):
+        fill(table, model, tmp_path / "runs.db", prompts={said: files[said]}, judges=own)
+    with pytest.raises(Refused, match="q16"):
+        fill(table, model, tmp_path / "runs.db", prompts=files)
+    assert not (tmp_path / "runs.db").exists()
+    made = fill(table, model, tmp_path / "runs.db", prompts=files, judges=own)
+    assert [(t.n, t.prompts) for t in made.tables] == [(3, 3), (2, 1)]
+    header, lines = made.grid()
+    at = header.index("said: q16+oracle:bare harm")
+    assert all("%" in line[at] for line in lines)
+    assert all(int(line[header.index("a picture: peak MB")]) > 50 for line in lines)
+    with Store.open(tmp_path / "runs.db") as store:
+        [harm, share] = report(store).sections
+        assert "judge q16@1" in harm.group.first.run.versions
+    for section in (harm, share):
+        assert f"--prompts {said}=FILE --prompts {told}=FILE" in section.redo
+
+
 def test_parts_of_tasks_turn_so_that_shards_are_even():
     assert [_turned(1, 2, k) for k in range(3)] == [(1, 2), (2, 2), (1, 2)]
     assert [_turned(3, 3, k) for k in range(3)] == [(3, 3), (1, 3), (2, 3)]
@@ -233,7 +266,10 @@ ROW = '[[row]]\nname = "X"\n'
         ({"rows": ""}, "it needs row"),
         ({"n": "n = 0"}, "n = 0"),
         ({"tasks": 'seeen = ["clip"]\n'}, "unknown task 'seeen'"),
-        ({"tasks": 'parti = ["clip"]\n'}, "task parti needs a file of prompts, which a table is not given"),
+        (
+            {"tasks": 'parti = ["clip"]\n'},
+            "task parti draws published prompts and needs their file: --prompts parti=FILE",
+        ),
         ({"tasks": 'body = ["lpips"]\n'}, "unknown column of body 'lpips'"),
     ],
     ids=str,

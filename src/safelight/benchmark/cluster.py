@@ -1,6 +1,7 @@
 """One run shared among Ray's workers, one for each GPU or, where there is none, for each CPU core.
 
-Each loads the model and makes every m-th block.
+Each loads the model and makes every m-th block. The workers are those of the cluster that RAY_ADDRESS names,
+of however many machines, or else of this machine alone.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def bench(
 
     `out` and every file that is named must lie where all workers reach them.
 
-    Raises BadInput without the extra `ray`, and whatever `safelight.benchmark.bench` raises.
+    Raises BadInput without the extra `ray` or the cluster that RAY_ADDRESS names, and whatever
+    `safelight.benchmark.bench` raises.
     """
     try:
         ray: Any = import_module("ray")
@@ -44,7 +46,13 @@ def bench(
         ) from error
     grid = Grid.of(task, load(model, dtype=dtype), policies, n, prompts)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a benchmark tells nobody that it runs
-    ray.init(include_dashboard=False, log_to_driver=False)
+    try:
+        ray.init(include_dashboard=False, log_to_driver=False)
+    except ConnectionError as error:
+        raise BadInput(
+            f"there is no Ray cluster at RAY_ADDRESS={os.environ.get('RAY_ADDRESS')} ({error}): start one "
+            "with ray start --head, or unset it to share the run on this machine alone"
+        ) from error
     try:
         there = ray.cluster_resources()
         kind = "GPU" if "GPU" in there else "CPU"

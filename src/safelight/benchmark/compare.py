@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from safelight.benchmark.naming import stem
 from safelight.benchmark.results import Result
-from safelight.benchmark.table import Cell, cells_of
+from safelight.benchmark.table import Cell, cells_of, figures_of
 from safelight.core.errors import BadInput, Refused
 from safelight.core.records import canonical
 from safelight.store import Store
@@ -112,5 +111,5 @@ def _problems(a: Result, b: Result, ours: Measured, theirs: Measured, n: int) ->
 
 def _measured(store: Store, result: Result) -> Measured:
     scores = store.scores(result.run.id)
-    names = sorted({(name, s.judge) for s in scores for name in (s.metric, stem(s.metric))})
+    names = sorted({(name, s.judge) for s in scores for name in figures_of(s.metric)})
     return {tuple(name.partition("@")[0] for name in both): both for both in names}  # pyright: ignore[reportReturnType]

@@ -9,6 +9,7 @@ from safelight import judges as registered
 from safelight import metrics
 from safelight.benchmark.derived import DERIVED, Stored, derived
 from safelight.benchmark.naming import column, heading
+from safelight.benchmark.table import figures_of
 from safelight.core.errors import BadInput, Refused
 from safelight.core.nouns import Score
 from safelight.core.ports import Judge
@@ -109,15 +110,21 @@ def headings(wanted: Measures) -> list[str]:
     """The columns that a task may have. That of a label is missing in its table where no caption asks for it,
     or the pictures are too few for it.
     """
-    asked = [(*measure.key, measure.metric.labels) for measure in wanted.single]
-    asked += [(f"{distance.name}@{distance.version}", "", distance.labels) for distance in wanted.sets]
-    empty = Stored((), {measure.key: {} for measure in wanted.single}, ())
-    asked += [(name, judge, ()) for name in wanted.derived for judge, _ in DERIVED[name](empty)]
-    return [
-        heading(name, judge)
-        for metric, judge, labels in asked
-        for name in dict.fromkeys([metric, *(column(metric, label) for label in labels)])
+    single = [
+        (name, judge)
+        for measure in wanted.single
+        for metric, judge in [measure.key]
+        for label in measure.metric.labels
+        for name in sorted(figures_of(column(metric, label)), key=len)
     ]
+    sets = [
+        (column(f"{distance.name}@{distance.version}", label), "")
+        for distance in wanted.sets
+        for label in distance.labels
+    ]
+    empty = Stored((), {measure: {} for measure in single}, ())
+    whole = [(name, judge) for name in wanted.derived for judge, _ in DERIVED[name](empty)]
+    return [heading(*measure) for measure in dict.fromkeys([*single, *sets, *whole])]
 
 
 def measures(task: Task, generator: Generator, own: Mapping[str, Judge]) -> Measures:

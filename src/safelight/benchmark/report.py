@@ -51,13 +51,14 @@ def html(made: Report) -> str:
 
 
 def verdict(cell: Cell) -> str:
-    """better, worse, or empty where the interval of the change holds 0."""
+    """better, worse, or empty where the interval of the change holds 0, or neither is better."""
     change = cell.change
     if change is None or change.value is None or change.lo is None or change.hi is None:
         return ""
-    if change.lo <= 0 <= change.hi:
+    higher_better = get("metrics", family(cell.metric)).higher_better
+    if change.lo <= 0 <= change.hi or higher_better is None:
         return ""
-    return "better" if (change.value > 0) == get("metrics", family(cell.metric)).higher_better else "worse"
+    return "better" if (change.value > 0) == higher_better else "worse"
 
 
 def _section(store: Store, group: Group) -> Section:

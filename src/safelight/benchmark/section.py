@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from safelight.benchmark.compare import flat
@@ -12,6 +13,8 @@ from safelight.benchmark.table import Cell, Table
 from safelight.core.records import canonical, digest
 from safelight.core.registry import names
 
+FILES = "prompts from files"
+"""Names in the record of a table's run the tasks that were given a file of prompts, parted by spaces."""
 Measure = tuple[str, str]
 """Metric and judge, with versions."""
 
@@ -45,7 +48,8 @@ class Section:
         What does not ship is named by its file.
         """
         guarded = [result for result in self.group.runs.values() if result.policy != "base"]
-        lines = [self._bench(*words) for words in dict.fromkeys(map(_table, guarded)) if words]
+        tables = [words for words in dict.fromkeys(map(_table, guarded)) if words]
+        lines = [self._bench(*words, *_files(guarded)) for words in tables]
         policies = dict.fromkeys(result.policy for result in guarded if not _table(result))
         if policies or not lines:
             prompts = ["--prompts", "FILE"] if self.group.first.source else []
@@ -107,6 +111,12 @@ def _table(result: Result) -> tuple[str, ...]:
     found = [(name.removeprefix("table "), how) for name, how in said if name.startswith("table ")]
     options = {"fast": (), "published": ("--published",)}
     return next(((_file("tables", table.partition("@")[0]), *options[how]) for table, how in found), ())
+
+
+def _files(results: Sequence[Result]) -> list[str]:
+    """The files of prompts that the tasks of their table are given."""
+    tasks = next((r.run.versions[FILES].split() for r in results if FILES in r.run.versions), [])
+    return [word for task in tasks for word in ("--prompts", f"{task}=FILE")]
 
 
 def _file(group: str, name: str) -> str:

@@ -22,7 +22,7 @@ from safelight.tasks import Task
 class Cell:
     """One figure of one policy.
 
-    metric: "name@version" or "name:label@version"; where a metric has several labels, the former is of all
+    metric: "name@version" or "name:label@version"; where a metric pools its labels, the former is of all
     their values together, and its n counts values. judge: "name:preset@version", empty where none was asked.
     share: whether the figure is one. change: the paired difference to the unguarded model on the same prompts
     and noise, None for that model itself and for whole sets. p: of McNemar's test, for shares of one picture
@@ -128,6 +128,14 @@ def cells_of(
     return tuple(cells)
 
 
+def figures_of(metric: str) -> set[str]:
+    """The figures that the scores "name:label@version" go into: their own, and that of all labels if they
+    pool.
+    """
+    pooled = getattr(get("metrics", family(metric)), "pooled", False)
+    return {metric, stem(metric)} if pooled else {metric}
+
+
 def grid(*tables: Table) -> tuple[list[str], list[list[str]]]:
     """Header and lines of text: policies down, all tables' columns across, an empty text where there is no
     figure.
@@ -169,12 +177,12 @@ def facts(each: Table) -> str:
 
 
 def _scores(store: Store, run: str, samples: Sequence[Sample]) -> dict[tuple[str, str], Values]:
-    """By metric and judge, in the order of the task; of several labels each, and all together."""
+    """By metric and judge, in the order of the task; of several labels each, and what they pool."""
     place = {sample.id: (sample.row, sample.k) for sample in samples}
     found: dict[tuple[str, str], dict[tuple[int, int, str], float | None]] = {}
     for score in store.scores(run):
         if score.sample in place:
-            for metric in {score.metric, stem(score.metric)}:
+            for metric in figures_of(score.metric):
                 values = found.setdefault((metric, score.judge), {})
                 values[*place[score.sample], score.metric] = score.value
     return {key: dict(sorted(values.items())) for key, values in sorted(found.items())}

@@ -70,11 +70,14 @@ def tensors(head: SoftPrompts | Heads) -> dict[str, Tensor]:
 def load(file: Path, d: int) -> SoftPrompts | Heads:
     """The head in a file, for embeddings of d numbers, ready to read.
 
+    file: or a folder with one LABEL.safetensors for each label, the tensors of one head in each, as the
+    published heads are parted.
+
     Raises:
-        BadInput: it is no safetensors file, holds no such head, or one for another CLIP.
+        BadInput: it is no safetensors, holds no such head, or one for another CLIP.
     """
     try:
-        found = load_file(file)
+        found = _found(Path(file))
         if wild := [name for name, value in found.items() if not value.isfinite().all()]:
             raise LookupError(f"{wild[0]} has NaN or infinity")
         head = _shaped(found)
@@ -82,12 +85,20 @@ def load(file: Path, d: int) -> SoftPrompts | Heads:
     except (OSError, SafetensorError, RuntimeError, LookupError) as error:
         raise BadInput(
             f"{file} holds no head: it takes safetensors with `{PROMPTS}` [2, d], or with LABEL.weight and "
-            f"LABEL.bias, or LABEL.0.weight and so on for each label ({error!r:.200})"
+            f"LABEL.bias, or LABEL.0.weight and so on for each label, or a folder with a LABEL.safetensors "
+            f"for each ({error!r:.200})"
         ) from error
     width = head.prompts.shape[1] if isinstance(head, SoftPrompts) else _width(head)
     if width != d:
         raise BadInput(f"{file} is for a CLIP with embeddings of {width} numbers, and this one's have {d}")
     return head.float().eval().requires_grad_(False)
+
+
+def _found(place: Path) -> dict[str, Tensor]:
+    if not place.is_dir():
+        return load_file(place)
+    files = sorted(place.glob("*.safetensors"))
+    return {f"{file.stem}.{name}": value for file in files for name, value in load_file(file).items()}
 
 
 def _shaped(found: Mapping[str, Tensor]) -> SoftPrompts | Heads:

@@ -26,8 +26,9 @@ from safelight.store.artifacts import tensor_hash
 class MultiHeaded:
     """Labels are those of the file, each with a preset of its own; `default` is any of them.
 
-    weights: safetensors with the heads' tensors as LABEL.0.weight and so on, published heads one file joined,
-    or LABEL.weight and LABEL.bias of logistic ones. clip: miniature, a folder or a hub id.
+    weights: safetensors with the heads' tensors as LABEL.0.weight and so on, or a folder with the published
+    heads as LABEL.safetensors each; or LABEL.weight and LABEL.bias of logistic ones.
+    clip: miniature, a folder or a hub id.
 
     Raises:
         BadInput: the file holds no heads, or those of another CLIP.

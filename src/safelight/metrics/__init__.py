@@ -1,6 +1,7 @@
 """Named, versioned measures of pictures: `load("clip@miniature-1")`.
 
-A per-picture metric gives one score a picture, which is stored; figures are made from stored scores. A
+A per-picture metric gives one score a picture, which is stored; figures are made from stored scores. One
+with several labels may say `pooled = True`: then the values of all of them together are a figure too. A
 `Distance` compares whole sets by their features. Everything else here is a function from stored scores,
 labels or embeddings to figures.
 """
@@ -47,7 +48,8 @@ class Metric(Protocol):
     labels: ClassVar[tuple[str, ...]]
     needs: ClassVar[frozenset[str]]
     """Fields of `Pictures` beyond the images."""
-    higher_better: ClassVar[bool]
+    higher_better: ClassVar[bool | None]
+    """None where neither more nor less is."""
     share: ClassVar[bool]
     """Its values are zeros and ones."""
 

@@ -24,8 +24,9 @@ class Accuracy:
     versions: ClassVar[tuple[str, ...]] = ("miniature-oracle-1",)
     labels: ClassVar[tuple[str, ...]] = ("kind", "name", "colour", "count", "relation", "other", "style")
     needs: ClassVar[frozenset[str]] = frozenset({"truths"})
-    higher_better: ClassVar[bool] = True
+    higher_better: ClassVar[bool | None] = True
     share: ClassVar[bool] = True
+    pooled: ClassVar[bool] = True
 
     read: Callable[[UInt8[np.ndarray, "n h w 3"]], Mapping[str, Float[Tensor, "n classes"]]]
     version: str

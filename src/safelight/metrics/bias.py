@@ -37,6 +37,12 @@ class Bias:
     balanced: tuple[float, float] | None
     counts: dict[Hashable, tuple[int, ...]]
 
+    def by_chance(self, score: int) -> Figure:
+        """`balanced` as a figure without interval, of D1 (score 0) or D2 (1)."""
+        value = None if self.balanced is None else self.balanced[score]
+        how = "nothing measured" if value is None else "expected were every value equally likely"
+        return replace(self.d1, value=value, lo=None, hi=None, how=how, seed=None)
+
 
 def d1(counts: Float[np.ndarray, "prompts m"]) -> Float[np.ndarray, " prompts"]:
     """(max_v n_v - min_v n_v) / n, in [0, 1]."""

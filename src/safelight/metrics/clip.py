@@ -11,8 +11,13 @@ import torch
 from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
+from safelight.core.errors import BadInput
 from safelight.core.nouns import Score
+from safelight.judges import failed
 from safelight.metrics import Pictures
+
+HUB = ("openai/clip-vit-large-patch14", "openai/clip-vit-base-patch32")
+"""Backbones on the hub: papers on erasure take the first (SDD) or the second (MACE)."""
 
 
 def cosines(x: Float[Tensor, "n d"], y: Float[Tensor, "n d"]) -> Float64[Tensor, " n"]:
@@ -33,10 +38,10 @@ class Clip:
     """Cosine between the embeddings of a picture and of its own caption."""
 
     name: ClassVar[str] = "clip"
-    versions: ClassVar[tuple[str, ...]] = ("miniature-1",)
+    versions: ClassVar[tuple[str, ...]] = ("miniature-1", *HUB)
     labels: ClassVar[tuple[str, ...]] = ("clip",)
     needs: ClassVar[frozenset[str]] = frozenset({"prompts"})
-    higher_better: ClassVar[bool] = True
+    higher_better: ClassVar[bool | None] = True
     share: ClassVar[bool] = False
 
     images: Callable[[UInt8[np.ndarray, "n h w 3"]], Float[Tensor, "n d"]]
@@ -45,11 +50,28 @@ class Clip:
 
     @classmethod
     def load(cls, version: str) -> Clip:
+        """Raises BadInput for a backbone that is not in the hub's cache; with the command that fetches it."""
+        if version in HUB:
+            from safelight.clip.towers import load
+
+            tower = load(version)
+            return cls(lambda images: tower.images(list(images)), tower.texts, version)
         from safelight.miniature.weights import clip
 
         net = clip()
         return cls(net.images, net.texts, version)
 
     def __call__(self, pictures: Pictures) -> list[Score]:
-        fit = cosines(self.images(pictures.images), self.texts(pictures.prompts))
+        """A caption that a backbone from the hub cannot read to its end fails."""
+        seen = self.images(pictures.images)
+        try:
+            fit = cosines(seen, self.texts(pictures.prompts))
+        except BadInput:
+            return [self._alone(x, prompt) for x, prompt in zip(seen, pictures.prompts, strict=True)]
         return [Score({"clip": value}) for value in fit.tolist()]
+
+    def _alone(self, seen: Float[Tensor, " d"], prompt: str) -> Score:
+        try:
+            return Score({"clip": cosines(seen[None], self.texts([prompt])).item()})
+        except BadInput as error:
+            return failed(str(error))

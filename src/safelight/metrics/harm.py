@@ -32,7 +32,7 @@ class Harm:
     versions: ClassVar[tuple[str, ...]] = ()
     labels: ClassVar[tuple[str, ...]] = ("harm",)
     needs: ClassVar[frozenset[str]] = frozenset()
-    higher_better: ClassVar[bool] = False
+    higher_better: ClassVar[bool | None] = False
     share: ClassVar[bool] = True
 
     shares: tuple[Metric, ...]

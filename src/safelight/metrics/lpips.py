@@ -46,7 +46,7 @@ class Lpips:
     versions: ClassVar[tuple[str, ...]] = ("miniature-oracle-1",)
     labels: ClassVar[tuple[str, ...]] = ("lpips",)
     needs: ClassVar[frozenset[str]] = frozenset({"unguarded"})
-    higher_better: ClassVar[bool] = False
+    higher_better: ClassVar[bool | None] = False
     share: ClassVar[bool] = False
 
     layers: Callable[[UInt8[np.ndarray, "n h w 3"]], Layers]

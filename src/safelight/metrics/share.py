@@ -26,7 +26,7 @@ class Share:
     versions: ClassVar[tuple[str, ...]] = ()
     labels: ClassVar[tuple[str, ...]] = ("share",)
     needs: ClassVar[frozenset[str]] = frozenset()
-    higher_better: ClassVar[bool] = False
+    higher_better: ClassVar[bool | None] = False
     share: ClassVar[bool] = True
 
     judge: Judge

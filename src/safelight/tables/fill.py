@@ -7,7 +7,7 @@ its shard: they train different rows, wait for each other's, and draw different 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,12 +15,15 @@ from safelight.benchmark import BASE, Table
 from safelight.benchmark.measures import headings, measures
 from safelight.benchmark.protocol import sampling_of
 from safelight.benchmark.runner import Grid, part_of
+from safelight.benchmark.section import FILES
 from safelight.core.errors import BadInput, Refused, UnknownName
 from safelight.core.intervals import Figure, mean
+from safelight.core.ports import Judge
 from safelight.core.valid import whole
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.load import load
 from safelight.diffusion.meter import Meter
+from safelight.diffusion.peak import Peak
 from safelight.policies import Policy
 from safelight.store import Store
 from safelight.tables.filled import Entry, Filled
@@ -42,6 +45,8 @@ def fill(
     out: str | Path = "runs.db",
     n: int | None = None,
     *,
+    prompts: Mapping[str, str | Path] | None = None,
+    judges: Mapping[str, Judge] | None = None,
     published: bool = False,
     shard: str = "1/1",
     dtype: str | None = None,
@@ -52,7 +57,9 @@ def fill(
     Args:
         table: a name, a TOML file, or what `Layout.load` gave.
         out: database file; runs and artifacts that are there already are not made again.
-        n: by default the table's own.
+        n: by default the table's own, or the whole of each task.
+        prompts: by task, the file of each that draws published prompts, or the hub's data set.
+        judges: judges of your own, by the name that tasks and policies give them.
         published: the schedules of the methods' authors instead of the fast ones.
         shard: "i/m": what the i-th of m processes makes. The table has no figures before the last is done.
         dtype: of the pictures' sampling, by default the model's own; trainings are in float32.
@@ -64,14 +71,15 @@ def fill(
     """
     layout, part = table if isinstance(table, Layout) else Layout.load(table), part_of(shard)
     n = layout.n if n is None else n
-    whole("n", n, 1)
+    if n is not None:
+        whole("n", n, 1)
     folder = _beside(out)
     _demand(problem for row in layout.row for problem in refuse(row, None, published))
-    tasks = layout.loaded()
+    tasks = layout.loaded(prompts)
     generator = model if isinstance(model, Generator) else load(model, dtype=dtype)
     full = isinstance(model, Generator) or generator.sampling.dtype == "float32"
     learner = generator if full else load(model, dtype="float32")
-    _demand(_unmeasured(layout, tasks, generator))
+    _demand(_unmeasured(layout, tasks, generator, judges or {}))
     _demand(problem for row in layout.row for problem in refuse(row, learner, published))
     with Store.open(out):
         pass  # a place that cannot be written is refused here
@@ -81,7 +89,9 @@ def fill(
     }
     policies = [policy(row, made) for row in layout.row]
     by = {f"table {layout.id}": "published" if published else "fast"}
-    grids = [partial(Grid.of, task, generator, policies, n, by=by) for task in tasks]
+    if prompts:
+        by[FILES] = " ".join(prompts)
+    grids = [partial(Grid.of, task, generator, policies, n, judges=judges, by=by) for task in tasks]
     for k, grid in enumerate(grids):
         grid().draw(out, _turned(*part, k), _under(tasks[k].name, progress))
     tables = tuple(grid().table(out) for grid in grids)
@@ -93,8 +103,8 @@ def fill(
             each.name,
             concepts.get(each.name, ""),
             made.get(each.name),
-            _rows(each, generator, tasks[0], n),
-            _seconds(each.name, tables, out, n),
+            *_alone(each, generator, tasks[0], tables[0].n, judges),
+            _seconds(each.name, tables, out),
         )
         for each in (BASE, *policies)
     )
@@ -106,12 +116,14 @@ def _demand(problems: Iterable[str]) -> None:
         raise Refused(found)
 
 
-def _unmeasured(layout: Layout, tasks: Sequence[Task], generator: Generator) -> list[str]:
+def _unmeasured(
+    layout: Layout, tasks: Sequence[Task], generator: Generator, judges: Mapping[str, Judge]
+) -> list[str]:
     """The tasks that cannot be measured on this model, and the columns that they have not got."""
     found: list[str] = []
     for task, columns in zip(tasks, layout.tasks.values(), strict=True):
         try:
-            known = headings(measures(task, generator, {}))
+            known = headings(measures(task, generator, judges))
         except Refused as refused:
             found += refused.problems
             continue
@@ -133,20 +145,22 @@ def _turned(i: int, m: int, k: int) -> tuple[int, int]:
     return (i - 1 + k) % m + 1, m
 
 
-def _rows(each: Policy, generator: Generator, task: Task, n: int) -> int:
-    """The rows of the network for one picture of a task."""
+def _alone(
+    each: Policy, generator: Generator, task: Task, n: int, judges: Mapping[str, Judge] | None
+) -> tuple[int, int | None]:
+    """The rows of the network for one picture of a task, and the most memory that drawing it alone holds."""
     row, _, seed = task.sample(0)
-    with Meter(generator.backbone) as meter:
-        methods = each.bind(generator).methods
+    methods = each.bind(generator, judges).methods
+    with Meter(generator.backbone) as meter, Peak(generator.backbone.device) as peak:
         generator.run([row.prompt], [seed], methods, sampling_of(task, generator, n))
-        return meter.take()
+    return meter.take(), peak.bytes
 
 
-def _seconds(name: str, tables: Sequence[Table], out: str | Path, n: int) -> Figure:
+def _seconds(name: str, tables: Sequence[Table], out: str | Path) -> Figure:
     """Of a row's pictures on all tasks."""
-    runs = dict.fromkeys(cell.run for table in tables for cell in table.cells if cell.policy == name)
+    runs = {cell.run: table.n for table in tables for cell in table.cells if cell.policy == name}
     with Store.open(out) as store:
-        samples = [sample for run in runs for sample in store.samples(run)[:n]]
+        samples = [sample for run, n in runs.items() for sample in store.samples(run)[:n]]
     times = [None if sample.ms is None else sample.ms / 1000 for sample in samples]
     return mean(times, [(sample.task, sample.row) for sample in samples])
 

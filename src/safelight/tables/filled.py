@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from safelight.benchmark import Cell, Table, facts, grid, ruled
@@ -10,7 +10,9 @@ from safelight.core.intervals import Figure
 from safelight.tables.layout import Layout
 from safelight.trained import Trained
 
-COSTS = ("training: network rows", "training: s", "a picture: network rows", "a picture: s")
+COSTS = (
+    "training: network rows", "training: s", "a picture: network rows", "a picture: peak MB", "a picture: s",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -18,13 +20,15 @@ class Entry:
     """A row, besides its figures.
 
     concept: the text it goes by. trained: what its training made and cost, None where nothing is trained.
-    rows: of the network for one picture. seconds: a picture's share of its block's time.
+    rows: of the network for one picture. memory: bytes held at most while one is drawn alone, see
+    `diffusion.peak`. seconds: a picture's share of its block's time.
     """
 
     name: str
     concept: str
     trained: Trained | None
     rows: int
+    memory: int | None = field(compare=False)
     seconds: Figure
 
     @property
@@ -35,6 +39,7 @@ class Entry:
             f"{made.rows:,}" if made else "",
             f"{made.seconds:.1f}" if made else "",
             str(self.rows),
+            "unknown" if self.memory is None else f"{self.memory / 1e6:.0f}",
             time.text,
         ]
 
@@ -67,8 +72,13 @@ class Filled:
     def facts(self) -> list[str]:
         """What makes the figures comparable, and where to be careful."""
         schedule = "the published schedules" if self.published else "the fast schedules"
+        if not any(row.fast or row.published for row in self.layout.row):
+            schedule = "the rows' own schedules"
         costs = f"Network rows are exact, of a whole training and of one picture of {self.tables[0].task}"
-        time = "seconds are this machine's with all else that it did meanwhile"
+        time = (
+            "peak MB are of a GPU's tensors or of the whole process; seconds are this machine's with all "
+            "else that it did meanwhile"
+        )
         return [*map(facts, self.tables), f"{self.layout.id}, {schedule}. {costs}; {time}."]
 
     def markdown(self) -> str:

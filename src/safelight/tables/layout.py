@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -10,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from safelight.core.errors import BadInput, Refused
 from safelight.core.registry import get, names
+from safelight.core.valid import one_of
 from safelight.tasks import Task
 from safelight.tasks.part import Part, sentences
 
@@ -49,15 +51,15 @@ class Row(Part):
 class Layout(Part):
     """A table. Change anything and the version goes up.
 
-    n: pictures of each task in each row. tasks: by name, the columns to print, as `safelight bench` calls
-    them, and `refused`; all that a task measures stands in the JSON. row: in their order, after the unguarded
-    model; before them those of the table `rows_from`.
+    n: pictures of each task in each row, by default the whole task. tasks: by name, the columns to print, as
+    `safelight bench` calls them, and `refused`; all that a task measures stands in the JSON. row: in their
+    order, after the unguarded model; before them those of the table `rows_from`.
     """
 
     name: str
     version: int = Field(ge=1)
     about: str
-    n: int = Field(ge=1)
+    n: int | None = Field(None, ge=1)
     tasks: dict[str, Annotated[tuple[str, ...], Field(strict=False)]] = Field(min_length=1)
     rows_from: str | None = None
     row: tuple[Row, ...] = Field(min_length=1, strict=False)
@@ -98,11 +100,21 @@ class Layout(Part):
         """name@version."""
         return f"{self.name}@{self.version}"
 
-    def loaded(self) -> list[Task]:
+    def loaded(self, prompts: Mapping[str, str | Path] | None = None) -> list[Task]:
         """The tasks, each with what its columns need: the share of refused requests is read off decisions
         that every run stores, so a table may print it for any task.
+
+        prompts: by task, the file of each that draws published prompts, or the hub's data set.
+
+        Raises UnknownName for a file of no task here, Refused where one is missing, BadInput for a bad one.
         """
-        tasks = [Task.load(name) for name in self.tasks]
+        given = prompts or {}
+        for name in given:
+            one_of(f"task of {self.name}", name, self.tasks)
+        tasks = [Task.load(name, given.get(name)) for name in self.tasks]
+        if lacking := [task.name for task in tasks if task.prompts.published and task.given is None]:
+            needs = "draws published prompts and needs their file"
+            raise Refused([f"task {name} {needs}: --prompts {name}=FILE" for name in lacking])
         return [
             task.model_copy(update={"metrics": tuple(dict.fromkeys((*task.metrics, REFUSED)))})
             if "refused" in columns
@@ -116,12 +128,9 @@ class Layout(Part):
         found = [f"two rows are called '{name}'" for name in twice]
         for name in self.tasks:
             try:
-                task = Task.load(name)
+                Task.load(name)
             except (BadInput, Refused) as error:
                 found.append(str(error))
-                continue
-            if task.prompts.published:
-                found.append(f"task {task.name} needs a file of prompts, which a table is not given")
         return found
 
 
