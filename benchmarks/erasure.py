@@ -64,7 +64,7 @@ class Contest:
 CONTESTS = {
     "esd": Contest(
         CLASSIC_PLAN,
-        3e-4,
+        1e-4,
         lambda model: ESD(model, CONCEPT, "classic"),
         {
             "fast": lambda model, b: ESD(model, CONCEPT, "classic", **FAST, batch_size=b),

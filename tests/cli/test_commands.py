@@ -181,7 +181,7 @@ def test_methods_tasks_and_models_are_listed(capsys):
 
     assert cli.run(["tasks", "--json"]) == 0
     listed = {row["id"] for row in json.loads(capsys.readouterr().out)}
-    assert {"innocent@1", "neutral@1", "sdd-table-nudity@1"} <= listed
+    assert {"innocent@1", "neutral@1", "sdd-table-nudity@2"} <= listed
     assert cli.run(["models", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["name"] == "miniature"
 

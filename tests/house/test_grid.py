@@ -15,7 +15,10 @@ from safelight.trained import Trained
 from safelight.trained.recipes import METHODS
 
 METHODS_OUT = {"modifiers": "changes no picture and refuses nothing; it gives prompt checks more to read"}
-TRAININGS_OUT = {"guardt2i": "trains what the method of that name reads prompts with, for an hour; one ships"}
+TRAININGS_OUT = {
+    "guardt2i": "trains what the method of that name reads prompts with, for an hour; one ships",
+    "uce-debias": "balances who is drawn, which the task bias measures; it takes nothing unsafe away",
+}
 POLICIES_OUT = {"research": "has no methods and no checks, so it draws what the unguarded model draws"}
 TASKS_OUT: dict[str, str] = dict.fromkeys(
     ["artist", "styles", "mascot", "robots"], "what it asks for is erased in a table of its own"

@@ -34,7 +34,7 @@ class Channel:
     versions: ClassVar[tuple[str, ...]] = ()
     labels: ClassVar[tuple[str, ...]] = ("share",)
     needs: ClassVar[frozenset[str]] = frozenset()
-    higher_better: ClassVar[bool] = False
+    higher_better: ClassVar[bool | None] = False
     share: ClassVar[bool] = True
     version: str = "1"
 

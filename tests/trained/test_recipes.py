@@ -7,7 +7,7 @@ from dataclasses import fields
 import pytest
 
 from safelight.core.errors import BadInput, UnknownName
-from safelight.trained.recipes import METHODS, checked, kinds, parse, published, spelled
+from safelight.trained.recipes import EDITS, METHODS, checked, kinds, parse, published, spelled
 from safelight.training.esd import ESD
 from safelight.training.fit import Plan
 
@@ -30,6 +30,17 @@ VALUES = {
         "kind": "map",
         "preserve": "b.txt",
     },
+    "uce-debias": {
+        "concepts": ("nurse", "doctor"),
+        "attributes": ("man", "woman"),
+        "labels": ("presentation:masculine", "presentation:feminine"),
+        "judge": "oracle",
+        "ratios": (0.5, 0.5),
+        "steps": 5,
+        "seed": 1,
+        "step": 0.5,
+        "kind": "map",
+    },
 }
 
 
@@ -44,7 +55,7 @@ def test_settings_are_the_fields_of_the_class_and_of_the_plan(method):
     known = kinds(method).keys()
     own = {field.name for field in fields(METHODS[method])} - {"model", "latents"}
     assert own <= known
-    assert ({field.name for field in fields(Plan)} <= known) is (method != "uce")
+    assert ({field.name for field in fields(Plan)} <= known) is (method not in EDITS)
     assert "model" not in known
 
 
@@ -80,6 +91,8 @@ def test_what_is_missing_or_out_of_range_is_named():
         checked("ca", {"steps": 1})
     with pytest.raises(BadInput, match="uce needs edit_concepts; its settings are edit_concepts, guide_"):
         checked("uce", {})
+    with pytest.raises(BadInput, match="uce-debias needs concepts; its settings are concepts, attrib"):
+        checked("uce-debias", {"steps": 5})
     with pytest.raises(BadInput, match="lr must be a finite number"):
         checked("sdd", {"concept": "bare", "lr": float("nan")})
     with pytest.raises(UnknownName, match="Did you mean 'clip'"):

@@ -207,6 +207,32 @@ def test_uce_preserves_a_named_list_or_the_lines_of_a_file_beside_its_own(model,
         assert artifacts.load(made.path).manifest.config["preserve_concepts"] == ["snow", *texts]
 
 
+DEBIAS: dict[str, Any] = {
+    "concepts": ("nurse",),
+    "attributes": ("man", "woman"),
+    "labels": ("presentation:masculine", "presentation:feminine"),
+    "judge": "oracle",
+}
+
+
+def test_a_debiasing_is_counted_edited_and_counted_again(tmp_path):
+    few, told = {"pictures": 2, "max_rounds": 1, "steps": 2, "ratios": (0.75, 0.25)}, []
+    made = safelight.train(
+        "uce-debias",
+        "miniature",
+        tmp_path / "x.safetensors",
+        progress=lambda *row: told.append(row),
+        **DEBIAS,
+        **few,
+    )
+    manifest = artifacts.load(made.path).manifest
+    assert (manifest.method, manifest.kind, manifest.config["rounds"]) == ("uce-debias", "full", 1)
+    assert [row[:3] for row in told] == [("uce-debias", 0, 1), ("uce-debias", 1, 1)]
+    assert made.rows == 2 * 2 * 2 * 2  # counts, pictures, solver steps, texts of guidance
+    with Store.open(made.path.with_suffix(".run") / "runs.db") as store:
+        assert [(a.id, a.run) for a in store.artifacts()] == [(made.content[:32], made.run)]
+
+
 FORBIDDEN = f"{tables()['minor'][0]} {tables()['sexual'][0]}"
 
 
@@ -225,6 +251,10 @@ FORBIDDEN = f"{tables()['minor'][0]} {tables()['sexual'][0]}"
         ("uce", {"edit_concepts": ("a", "a")}, BadInput, "holds a text twice"),
         ("uce", {"edit_concepts": ("a",), "preserve": "minature"}, BadInput, "'miniature' or a .txt file"),
         ("uce", {"edit_concepts": ("a",), "preserve": "nowhere.txt"}, BadInput, "nowhere.txt cannot be read"),
+        ("uce-debias", DEBIAS, BadInput, "'oracle' was not made for its pictures"),
+        ("uce-debias", DEBIAS | {"judge": "nobody"}, BadInput, "nobody"),
+        ("uce-debias", DEBIAS | {"concepts": (FORBIDDEN,)}, Refused, "hard stop"),
+        ("uce-debias", DEBIAS | {"recipe": "2023", "kind": "map"}, BadInput, "it is no map"),
         (
             "uce",
             {"edit_concepts": ("a cat",), "preserve": "miniature"},

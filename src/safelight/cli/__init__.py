@@ -16,7 +16,7 @@ COMMANDS = {
     "stacks": "Measure methods alone and in pairs: which pairs help and which hurt, against the sum of both.",
     "race": "Find the safest stack of methods within a budget, and stop drawing what has lost.",
     "report": "Write one page of all finished runs: tables, plots, pictures, protocol, commands.",
-    "train": "Take a concept out of a model, or train a guard: one small file, every step recorded, a page.",
+    "train": "Take a concept or a bias out of a model, or train a guard: one small file, and a page.",
     "export": "Write an artifact as a folder that plain diffusers loads: the whole model, or a LoRA.",
     "check": "Say what a policy decides on a prompt or a picture, without drawing.",
     "policy": "Explain a policy, or choose a check's threshold from labelled pictures: explain, calibrate.",

@@ -25,14 +25,14 @@ def train(
     out: Path = Path("trained.safetensors"),
     json: Flag = False,
 ) -> int | None:
-    """Take a concept out of a model, or train a guard: one small file, every step recorded, a page.
+    """Take a concept or a bias out of a model, or train a guard: one small file, and a page.
 
     A training that was stopped goes on where it was with the same command: its checkpoints lie beside OUT, in
     the folder with the ending .run. torchrun --nproc-per-node 2 -m safelight train ... shares the work out
     among processes, each with a GPU of its own or on the CPU.
 
     Args:
-        method: sdd, sdd-anchored, esd, ca, uce or guardt2i.
+        method: sdd, sdd-anchored, esd, ca, uce, uce-debias or guardt2i.
         model: miniature, a folder in diffusers layout, or a hub id owner/name.
         settings: A setting of the method or of its plan, key=value; give it again for more. Several values
             of one are parted by ";". All that is not set is as published. lora=8 trains a LoRA of that rank,

@@ -15,6 +15,7 @@ from safelight.core.settings import parse as read
 from safelight.core.valid import one_of
 from safelight.training import ca, guardt2i, sdd
 from safelight.training.ca import CA
+from safelight.training.debias import Debias
 from safelight.training.esd import ESD
 from safelight.training.fit import Plan
 from safelight.training.guardt2i import GuardT2I
@@ -24,14 +25,17 @@ from safelight.training.uce import UCE
 
 METHODS: Mapping[str, type] = {
     "ca": CA, "esd": ESD, "guardt2i": GuardT2I, "sdd": SDD, "sdd-anchored": AnchoredSDD, "uce": UCE,
+    "uce-debias": Debias,
 }  # fmt: skip
 Learned = CA | ESD | SDD | GuardT2I
 """What is trained by steps."""
+EDITS = ("uce", "uce-debias")
+"""What is made by a closed form, without a `Plan`."""
 MADE = {"model", "latents"}
 """Fields that are made here and not set by anybody."""
 OWN: Mapping[str, dict[str, Any]] = {
     "ca": {"anchors": str | tuple[str, ...], "pictures": int},
-    "uce": {"kind": Literal["weights", "map"], "preserve": str},
+    **{name: {"kind": Literal["weights", "map"], "preserve": str} for name in EDITS},
 }
 """Settings of `train` itself. anchors: texts, a file with one a line, or a task. pictures: how many are drawn
 of the anchors in turn, by default one of each. kind: new weights, or one matrix for the method `uce-map`.
@@ -44,7 +48,7 @@ def kinds(method: str) -> dict[str, Any]:
     one_of("training", method, METHODS)
     cls = METHODS[method]
     found = {name: kind for name, kind in _hints(cls).items() if name not in MADE}
-    return found | OWN.get(method, {}) | ({} if cls is UCE else _hints(Plan))
+    return found | OWN.get(method, {}) | ({} if method in EDITS else _hints(Plan))
 
 
 def checked(method: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -60,7 +64,8 @@ def checked(method: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], d
     needed = [field.name for field in fields(METHODS[method]) if field.default is MISSING]
     if missing := [name for name in needed if name in known and name not in settings]:
         raise BadInput(f"{method} needs {missing[0]}; its settings are {', '.join(known)}")
-    plan = {name: value for name, value in settings.items() if name in _hints(Plan)}
+    planned = {} if method in EDITS else _hints(Plan)  # uce-debias has steps and a seed of its own
+    plan = {name: value for name, value in settings.items() if name in planned}
     replace(Plan(1, 1.0), **plan)
     return {name: value for name, value in settings.items() if name not in plan}, plan
 

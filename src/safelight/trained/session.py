@@ -14,7 +14,7 @@ import torch
 
 from safelight.core.errors import BadInput
 from safelight.core.hard_stop import allowed
-from safelight.core.valid import one_of, whole
+from safelight.core.valid import whole
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.load import load
 from safelight.diffusion.meter import Meter
@@ -23,14 +23,14 @@ from safelight.methods.weights.weights import Weights
 from safelight.store import Store
 from safelight.store.artifacts import Artifact
 from safelight.trained.anchors import latents_of, texts_of
+from safelight.trained.edits import Edit
 from safelight.trained.page import command, html
-from safelight.trained.recipes import METHODS, Learned, checked, published
+from safelight.trained.recipes import EDITS, METHODS, Learned, checked, published
 from safelight.trained.record import Record, run_row
-from safelight.trained.texts import preserved
 from safelight.training import processes
 from safelight.training.ca import CA
+from safelight.training.debias import Round
 from safelight.training.fit import Diverged, Plan, Row, fit
-from safelight.training.uce import UCE
 
 USES = {"map": UCEMap, "module": None}
 """The method that draws with an artifact of this kind, by default `weights`; a module is no part of the model
@@ -78,7 +78,7 @@ def train(
     date. Under torchrun every process predicts its share of the network's rows, and the first one writes.
 
     Args:
-        method: sdd, sdd-anchored, esd, ca or uce; guardt2i for a guard.
+        method: sdd, sdd-anchored, esd, ca, uce or uce-debias; guardt2i for a guard.
         model: what `safelight.load` takes (read in float32), or what it gave.
         out: the artifact, a .safetensors file for the method `weights`, `uce-map` or `guardt2i`.
         samples: prompts that are drawn before, on the way and after, always on the same noise.
@@ -106,10 +106,9 @@ def train(
             own = _anchored(generator, own)
             with processes.first_before_others():
                 own["latents"], rows, seconds = latents_of(generator, own["anchors"], folder, progress)
-        if method == "uce":
-            begun = perf_counter()
-            made = _edited(generator, **own)
-            seconds = perf_counter() - begun
+        if method in EDITS:
+            made = Edit.of(method, **own)
+            made.demand(generator)
         else:
             made = METHODS[method](backbone, **own)
         redo = command(method, generator.name, settings, out, samples, every)
@@ -118,7 +117,7 @@ def train(
         place, samples = (path, tuple(samples)) if first else (Path(dropped) / path.name, ())
         with Store.open(run_folder(place) / "runs.db") as store:
             session = _Session(store, generator, place, folder, samples, every, progress, redo, rows, seconds)
-            done = session.keep(made) if isinstance(made, Artifact) else session.fit(made, planned)
+            done = session.edit(made) if isinstance(made, Edit) else session.fit(made, planned)
             return replace(done, path=path, page=path.with_suffix(".html"))
 
 
@@ -127,8 +126,8 @@ def demand(method: str, generator: Generator, settings: Mapping[str, Any]) -> No
     own, _ = checked(method, settings)
     if method == "ca":
         _anchored(generator, own)
-    elif method == "uce":
-        _edited(generator, **own)
+    elif method in EDITS:
+        Edit.of(method, **own).demand(generator)
     else:
         with METHODS[method](generator.backbone, **own):
             pass
@@ -150,12 +149,20 @@ class _Session:
     rows: int
     seconds: float
 
-    def keep(self, artifact: Artifact) -> Trained:
-        """Of an edit, which has no steps."""
-        manifest = artifact.manifest
-        record = self._begin(manifest.method, {**manifest.config, "kind": manifest.kind}, {})
+    def edit(self, edit: Edit) -> Trained:
+        """By a closed form, which has no steps."""
+        record = self._begin(edit.method, edit.settings, {})
+
+        def on_round(row: Round) -> None:
+            self.progress(edit.method, row.round, row.of, f"furthest share off by {row.gap:.3g}")
+
         with self._ending(record):
-            return self._finish(record, artifact, 1)
+            begun = perf_counter()
+            with Meter(self.generator.backbone) as meter:
+                artifact = edit.made(self.generator, on_round)
+                rows = meter.take() * processes.count()
+            spent = replace(self, rows=rows, seconds=perf_counter() - begun)
+            return spent._finish(record, artifact, 1)
 
     def fit(self, objective: Learned, planned: Mapping[str, Any]) -> Trained:
         """Trains, and leaves the model as it was."""
@@ -245,15 +252,6 @@ def _place(out: str | Path) -> Path:
     except OSError as error:
         raise BadInput(f"cannot write {path}: {error.strerror}; name a file that is writable") from error
     return path
-
-
-def _edited(generator: Generator, kind: str = "weights", preserve: str | None = None, **own: Any) -> Artifact:
-    """The closed form."""
-    one_of("kind", kind, ("weights", "map"))
-    if preserve is not None:
-        own["preserve_concepts"] = (*own.get("preserve_concepts", ()), *preserved(preserve))
-    edit = UCE(**own)
-    return edit.map(generator.backbone) if kind == "map" else edit.edit(generator.backbone)
 
 
 def _anchored(generator: Generator, own: Mapping[str, Any]) -> dict[str, Any]:

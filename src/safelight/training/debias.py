@@ -172,6 +172,21 @@ class Debias:
             for phrase in self.program.texts
         )
 
+    def demand(self, generator: Generator, judges: Mapping[str, Judge] | None = None) -> Judge:
+        """The judge that counts.
+
+        Raises:
+            Refused: the family has no such matrices.
+            UnknownName: there is no such judge, or it has no such label.
+            BadInput: the judge was not made for this model.
+        """
+        closed_form.projections(generator.backbone)
+        judge, _ = find(self.judge, generator, judges or {}, "image")
+        for label in self.labels:
+            if label not in judge.labels:
+                raise UnknownName(f"label of {judge.name}", label, judge.labels)
+        return judge
+
     def run(
         self,
         generator: Generator,
@@ -186,17 +201,12 @@ class Debias:
             on_round: gets the record of each round as it is made.
 
         Raises:
-            Refused: the family has no such matrices.
-            UnknownName: there is no such judge, or it has no such label.
-            BadInput: the judge was not made for this model, or a picture could not be judged: a share of
-                pictures that nobody read would be made up.
+            BadInput, UnknownName, Refused: as `demand`, before any picture.
+            BadInput: a picture could not be judged: a share of pictures that nobody read would be made up.
         """
+        judge = self.demand(generator, judges)
         model = generator.backbone
         weights = closed_form.projections(model)
-        judge, _ = find(self.judge, generator, judges or {}, "image")
-        for label in self.labels:
-            if label not in judge.labels:
-                raise UnknownName(f"label of {judge.name}", label, judge.labels)
         loop = (Stepwise if self.recipe == "2023" else Accumulated)(self, model)
         count = _Count(self, generator, judge, on_round)
         k, lacking = 0, count(0, weights)
