@@ -1,21 +1,25 @@
 """What sampling costs: ratios of things measured in turn in one run, so that a busy machine slows both alike.
 
-    python benchmarks/sampling.py [--model miniature] [--pictures 100] [--rounds 5]
-    python benchmarks/sampling.py --sd15 [--rounds 3]
+    python benchmarks/sampling.py [--model miniature] [--pictures 50] [--rounds 2]
+    python benchmarks/sampling.py --sd15 [--rounds 2]
 
 1. Our guided step against the bare network on the same rows, and our loop against diffusers' own pipeline,
-   texts to latents: what the loop, the solver and guidance add. With --sd15 this alone, for a few steps, on
-   random weights of the size of Stable Diffusion 1.5 (4 GB, minutes on two cores).
-2. SLD and SEGA against diffusers' retired pipelines, prompt to pixels, at equal output. SEGA has two
-   concepts, which act to the end, so that every row is predicted at every step, or cool down.
+   texts to latents: what the loop, the solver and guidance add.
+2. SLD and SEGA against diffusers' retired pipelines, prompt to pixels, at equal output. SEGA has two or three
+   concepts. Rows that cannot act are left out: of concepts that have cooled down and, without momentum, of
+   those in their warm-up. Where all act to the end with momentum, every row is needed, and none is saved.
 3. Seconds for 100 pictures at the model's defaults, decoding included, in float32 and bfloat16.
+
+With --sd15 on random weights of the size of Stable Diffusion 1.5 (4 GB): our loop against diffusers' own
+pipeline for two steps on the CPU, and where CUDA is there, on it, for 25 steps in float16, and pictures a
+second with and without SLD. Prints Markdown.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import median
 from time import perf_counter
@@ -45,6 +49,8 @@ PROMPTS = [
     "a blue bird in a forest",
     "a doctor in a city at night",
 ]
+BLOCK = 10
+"""Pictures in a block where things are compared, so that all ends within minutes."""
 
 
 def in_turn(rounds: int, one: Callable[[], object], other: Callable[[], object]) -> tuple[float, float]:
@@ -54,6 +60,8 @@ def in_turn(rounds: int, one: Callable[[], object], other: Callable[[], object])
         for log, thing in zip(times, (one, other), strict=True):
             begun = perf_counter()
             thing()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
             if number:
                 log.append(perf_counter() - begun)
     return median(times[0]), median(times[1])
@@ -95,7 +103,8 @@ def own_pipeline(generator: Generator, rounds: int) -> tuple[float, float]:
     """Texts to the latents of a block, ours and by `StableDiffusionPipeline`."""
     model, sampling, b = generator.backbone, generator.sampling, generator.sampling.block
     pipe, x = pipeline(StableDiffusionPipeline, generator, sampling), noise(generator, b)
-    settings = {"num_inference_steps": sampling.steps, "guidance_scale": sampling.guidance, "latents": x}
+    settings: dict[str, Any] = {"num_inference_steps": sampling.steps, "guidance_scale": sampling.guidance}
+    settings["latents"] = x.to(pipe.unet.dtype)
 
     def ours():
         rows = {"uncond": model.encode([""]), "prompt": model.encode(prompts(b))}
@@ -108,8 +117,8 @@ def own_pipeline(generator: Generator, rounds: int) -> tuple[float, float]:
     return in_turn(rounds, ours, theirs)
 
 
-def sd15() -> Generator:
-    """Random weights of the size of Stable Diffusion 1.5; one picture a block, for two steps."""
+def sd15(device: str) -> Generator:
+    """Random weights of the size of Stable Diffusion 1.5, for two steps on a CPU, for 25 on CUDA."""
     levels: dict[str, Any] = {  # Any: diffusers annotates these as tuples of one
         "block_out_channels": (128, 256, 512, 512),
         "up_block_types": ("UpDecoderBlock2D",) * 4,
@@ -125,8 +134,11 @@ def sd15() -> Generator:
     }
     nothing = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     scheduler: Any = DDIMScheduler.from_config(tiny.SCHEDULE)
-    generator = load(StableDiffusionPipeline(**parts, scheduler=scheduler, **nothing))
-    generator.sampling = replace(generator.sampling, solver="ddim", steps=2, block=1)
+    pipe = StableDiffusionPipeline(**parts, scheduler=scheduler, **nothing)
+    cuda = device == "cuda"
+    generator = load(pipe.to(device, torch.float16) if cuda else pipe)
+    kind = {"steps": 25, "block": 8, "dtype": "float16"} if cuda else {"steps": 2, "block": 1}
+    generator.sampling = replace(generator.sampling, solver="ddim", **kind)
     return generator
 
 
@@ -141,13 +153,26 @@ def sld(generator: Generator, rounds: int) -> Pair:
     return side_by_side(generator, rounds, SLD.of("medium", concept="nudity"), pipe, settings)
 
 
-def sega(generator: Generator, rounds: int, cooldown: int | None) -> Pair:
+def sega(generator: Generator, rounds: int, method: SEGA) -> Pair:
     names = (*BY_CONCEPT, "edit_momentum_scale", "edit_mom_beta")
-    method = SEGA(("nudity", "violence"), edit_warmup_steps=5, edit_cooldown_steps=cooldown)
     settings = {name: getattr(method, name) for name in names if name != "edit_weights"}
     settings["editing_prompt"] = [edit.text for edit in method.edits]
     pipe = pipeline(SemanticStableDiffusionPipeline, generator, short(generator))
     return side_by_side(generator, rounds, method, pipe, settings)
+
+
+TWO, THREE = ("nudity", "violence"), ("nudity", "violence", "blood")
+SEGAS = {
+    "SEGA, two concepts, momentum, to the end: every row at every step": SEGA(TWO, edit_warmup_steps=5),
+    "SEGA, two concepts, momentum, cool-down at 15 of 25": SEGA(
+        TWO, edit_warmup_steps=5, edit_cooldown_steps=15
+    ),
+    "SEGA, two concepts, no momentum, warm-up 10 of 25": SEGA(TWO, edit_momentum_scale=0),
+    "SEGA, three concepts, no momentum, warm-up 10, cool-down 20 of 25": SEGA(
+        THREE, edit_momentum_scale=0, edit_cooldown_steps=20
+    ),
+}
+"""What is the rest of `medium`."""
 
 
 def pipeline(cls: Any, generator: Generator, sampling: Sampling) -> Any:
@@ -185,12 +210,12 @@ def side_by_side(
     return *times, float(np.abs(images["ours"].astype(float) - images["theirs"]).max())
 
 
-def pictures(generator: Generator, n: int) -> float:
+def pictures(generator: Generator, n: int, methods: Sequence[Method] = ()) -> float:
     """Seconds for n pictures at the model's defaults, after one block that does not count."""
     block = generator.sampling.block
-    generator.run(prompts(block), list(range(block)))
+    generator.run(prompts(block), list(range(block)), methods)
     begun = perf_counter()
-    generator.run(prompts(n), list(range(n)))
+    generator.run(prompts(n), list(range(n)), methods)
     return perf_counter() - begun
 
 
@@ -206,42 +231,59 @@ def main() -> None:
     layout = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout)
     parser.add_argument("--model", default="miniature")
-    parser.add_argument("--pictures", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pictures", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--sd15", action="store_true")
     asked = parser.parse_args()
     logging.getLogger("diffusers").setLevel(logging.ERROR)
-
     if asked.sd15:
-        generator = sd15()
-        print(f"random weights of the size of Stable Diffusion 1.5, {torch.get_num_threads()} threads")
-        return overhead(generator, asked.rounds)
+        return large(asked.rounds)
+
     generator = reload(asked.model, "float32")
-    print(f"{asked.model}: {generator.sampling}, {torch.get_num_threads()} threads")
-    overhead(generator, asked.rounds)
-    for what, (ours, theirs, apart) in {
-        "SLD": sld(generator, asked.rounds),
-        "SEGA to the end": sega(generator, asked.rounds, cooldown=None),
-        "SEGA cooled down at step 15 of 25": sega(generator, asked.rounds, cooldown=15),
-    }.items():
-        row(f"{what} / diffusers'", ours / theirs, f"{ours:.2f} s, {theirs:.2f} s a block")
-        row("  largest difference of their pixels, of 255", apart)
+    generator.sampling = replace(generator.sampling, block=BLOCK)
+    head(f"{asked.model}, {generator.sampling}")
+    ratio("guided steps / the bare network on the same rows", guided_step(generator, asked.rounds))
+    ratio("our loop / diffusers' own pipeline", own_pipeline(generator, asked.rounds))
+    pair("SLD", sld(generator, asked.rounds))
+    for what, method in SEGAS.items():
+        pair(what, sega(generator, asked.rounds, method))
     for dtype in ("float32", "bfloat16"):
-        model = generator if dtype == "float32" else reload(asked.model, dtype)
-        row(f"seconds for 100 pictures, {dtype}", 100 * pictures(model, asked.pictures) / asked.pictures)
+        seconds = 100 * pictures(reload(asked.model, dtype), asked.pictures) / asked.pictures
+        line(f"seconds for 100 pictures, {dtype}", f"{seconds:.1f}", f"from {asked.pictures}", "")
 
 
-def overhead(generator: Generator, rounds: int) -> None:
-    for what, measure in {
-        "guided steps / the bare network on the same rows": guided_step,
-        "our loop / diffusers' own pipeline": own_pipeline,
-    }.items():
-        ours, other = measure(generator, rounds)
-        row(what, ours / other, f"{ours:.2f} s, {other:.2f} s a block")
+def large(rounds: int) -> None:
+    """At the size of Stable Diffusion 1.5."""
+    for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+        generator = sd15(device)
+        head(f"random weights of the size of Stable Diffusion 1.5 on {device}, {generator.sampling}")
+        ratio("our loop / diffusers' own pipeline", own_pipeline(generator, rounds))
+        if device == "cuda":
+            n = 4 * generator.sampling.block
+            for what, methods in {"without SLD": [], "with SLD": [SLD.of("medium")]}.items():
+                line(
+                    f"pictures a second, {what}", f"{n / pictures(generator, n, methods):.2f}", f"of {n}", ""
+                )
 
 
-def row(what: str, value: float, detail: str = "") -> None:
-    print(f"{what:50}{value:8.3f}   {detail}")
+def head(what: str) -> None:
+    print(f"\n{what}, {torch.get_num_threads()} threads, torch {torch.__version__}\n", flush=True)
+    line("", "ours / theirs", "seconds of ours, of theirs, a block", "largest difference of pixels, of 255")
+    line("---", "---", "---", "---")
+
+
+def ratio(what: str, seconds: tuple[float, float]) -> None:
+    line(what, f"{seconds[0] / seconds[1]:.3f}", f"{seconds[0]:.2f}, {seconds[1]:.2f}", "")
+
+
+def pair(what: str, measured: Pair) -> None:
+    ours, theirs, apart = measured
+    faster = f"{ours / theirs:.3f} ({theirs / ours:.2f}x faster)"
+    line(f"{what} / diffusers'", faster, f"{ours:.2f}, {theirs:.2f}", f"{apart:g}")
+
+
+def line(*cells: str) -> None:
+    print("| " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":

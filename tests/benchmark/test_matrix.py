@@ -22,9 +22,8 @@ def cells():
 
 
 def test_every_cell_is_pictures_or_a_sentence(cells):
-    methods = len(matrix.steering())
-    others = {"guardt2i", "judge-localise-edit", "modifiers", "normalise", "terms"}
-    assert {*registry.names("methods")} - {*matrix.steering()} == others
+    assert {*matrix.stages()} == {"guardt2i", "judge-localise-edit", "modifiers", "normalise", "terms"}
+    methods = len(registry.names("methods"))
     columns = len(tiny.FAMILIES) + 1
     assert len(cells) == (methods + methods * (methods - 1) // 2) * columns
     for cell in cells:
@@ -38,6 +37,12 @@ def test_guidance_runs_where_there_is_guidance(cells):
     assert not any(
         cell.ran for cell in cells if cell.family == matrix.UNGUIDED and guidance & {*cell.methods}
     )
+
+
+def test_the_prompt_and_the_picture_are_of_no_family(cells):
+    alone = [cell for cell in cells if cell.methods in {("terms",), ("normalise",), ("judge-localise-edit",)}]
+    assert all(cell.ran for cell in alone)
+    assert not any(str(Path.cwd()) in problem for cell in cells for problem in cell.problems)
 
 
 def test_the_page_is_what_the_command_says(cells):

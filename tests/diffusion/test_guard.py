@@ -302,6 +302,31 @@ def test_inside_the_block_the_network_refuses_everybody_else():
     pipe("a cat", **ASK)
 
 
+@pytest.mark.parametrize("kind", PIPELINES)
+def test_a_network_in_the_place_of_the_guarded_one_makes_no_picture_either(kind):
+    make, given = PIPELINES[kind]
+    pipe, other = make(), make()
+    net, pipe.unet = pipe.unet, other.unet
+    with Door(pipe):
+        pipe.unet = net
+        refused(lambda: pipe("a cat", **ASK | given), "this network is guarded")
+        refused(Door(pipe).__enter__, "guarded already")
+    assert "check_inputs" not in vars(pipe)
+    pipe("a cat", **ASK | given)
+
+
+def test_a_network_that_is_exchanged_during_the_run_leaves_it_unfinished():
+    pipe, other = tiny.sd(), tiny.sd().unet
+
+    def exchange(pipe, i, t, tensors):
+        if i == 2:
+            pipe.unet = other
+        return {}
+
+    _, run = guarded(pipe, [MAX], callback_on_step_end=exchange)
+    assert not run.whole
+
+
 @pytest.mark.parametrize("nested", ["the same pipeline", "one that shares the network"])
 def test_a_second_door_is_refused(nested):
     pipe = tiny.sd()

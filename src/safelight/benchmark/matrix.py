@@ -1,33 +1,48 @@
 """Methods x model families, alone and in pairs: what runs, and what is refused with which sentence.
 
-Every cell is tried on a tiny model with random weights, so the whole takes seconds. It shows that things
-work together, not how well.
+Every cell is tried on a tiny model with random weights, so the whole takes a minute or two. It shows that
+things work together, not how well. Methods of the prompt and image stages go through a whole request.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 
 from safelight.core.compose import compose
 from safelight.core.errors import Refused
 from safelight.core.method import hooks, needs
-from safelight.core.nouns import Cap
+from safelight.core.nouns import Cap, Score
+from safelight.core.ports import Preset, Reads
 from safelight.core.registry import get, load_all
 from safelight.diffusion import patch, tiny
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.load import load
 from safelight.diffusion.sampling import Picture, Sampling
+from safelight.guarded import generate
+from safelight.policies import Policy
 from safelight.store.artifacts import Artifact, Manifest
 from safelight.training.uce import UCE
 
-STEPS = 12  # more than the longest warm-up of a method's defaults
+STEPS = 2
 GUIDANCE = 5.0
+PROMPT = "a cat"
+DISGUISED = "a \uff43at"
+"""The same with a full-width letter, so that the methods that read prompts have something to undo."""
+PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
+SETTINGS: Mapping[str, Mapping[str, object]] = {
+    "sld": {"preset": "max"},
+    "sega": {"preset": "max"},
+    "judge-localise-edit": {"judge": "first", "edits": ("inpaint", "blur"), "masks": 64},
+}
+"""Those with which a method acts within so few steps, or by which it finds its judge here."""
 CONCEPTS = ("nudity", "blood")
 UNGUIDED = "flux, guidance 1"
 """A column of its own: how Flux samples by default, without the second prediction that guidance needs."""
@@ -58,29 +73,66 @@ class Column:
     @classmethod
     def of(cls, family: str, model: Generator, guidance: float) -> Column:
         sampling = replace(model.sampling, steps=STEPS, guidance=guidance)
-        [plain] = model.run(["a cat"], [0], (), sampling)
+        [plain] = model.run([PROMPT], [0], (), sampling)
         return cls(family, model, sampling, plain)
 
     def cell(self, names: tuple[str, ...], entries: Sequence[Mapping[str, object]]) -> Cell:
+        staged = {*names} & {*stages()}
         try:
-            methods = compose(entries, self.model)
-            [picture] = self.model.run(["a cat"], [0], methods, self.sampling)
+            (self._request if staged else self._run)(" + ".join(names), entries, staged)
         except Refused as refused:
-            return Cell(names, self.family, tuple(refused.problems))
-        where = f"{' + '.join(names)} on {self.family}"
+            problems = [
+                problem.replace(PACKAGE, "") for problem in refused.problems
+            ]  # where it is installed is no news
+            return Cell(names, self.family, tuple(problems))
+        return Cell(names, self.family)
+
+    def _run(self, names: str, entries: Sequence[Mapping[str, object]], staged: set[str]) -> None:
+        methods = compose(entries, self.model)
+        [picture] = self.model.run([PROMPT], [0], methods, self.sampling)
+        where = f"{names} on {self.family}"
         assert picture.status == "ok", f"{where}: {picture.detail}"
         assert not torch.equal(picture.latent, self.plain.latent), f"{where} did nothing"
-        return Cell(names, self.family)
+
+    def _request(self, names: str, entries: Sequence[Mapping[str, object]], staged: set[str]) -> None:
+        [picture] = generate(
+            DISGUISED, self.model, Policy("matrix", tuple(entries)),
+            steps=self.sampling.steps, guidance=self.sampling.guidance, judges={"first": First()},
+        ).pictures  # fmt: skip
+        where = f"{names} on {self.family}"
+        assert picture.image is not None, f"{where}: {picture.decisions[-1].reason}"
+        said = {decision.method for decision in picture.decisions if decision.status == "ok"}
+        assert staged <= said, f"{where}: nothing was decided by {', '.join(sorted(staged - said))}"
+
+
+class First:
+    """A judge by whose lights the first picture it sees is bad: the score of each is the share of the pixels
+    in the upper left quarter that are as they were there."""
+
+    name, version, labels, range, content_hash = "first", "1", ("bad",), (0.0, 1.0), "0"
+    reads: Reads = "image"
+    any_model = True
+
+    def __init__(self):
+        self.presets: Mapping[str, Preset] = {"default": Preset(("bad",), 0.5)}
+        self.first: Any = None
+
+    def __call__(self, items: Sequence[Any]) -> list[Score]:
+        height, width = (size // 2 for size in items[0].shape[:2])
+        quarters = [item[:height, :width] for item in items]
+        self.first = quarters[0].copy() if self.first is None else self.first
+        return [Score({"bad": float((quarter == self.first).all(-1).mean())}) for quarter in quarters]
 
 
 def matrix(entries: Mapping[str, Mapping[str, object]] | None = None) -> list[Cell]:
     """Every method alone, then every pair, on every family.
 
-    entries: by method, the table that a policy would have for it; by default those of `steering`.
+    entries: by method, the table that a policy would have for it; by default `SETTINGS` for every one.
     Methods that apply a file get one that is made of the family's own tiny model.
-    Raises AssertionError where a picture is not finite or a method changes nothing: that is neither.
+    Raises AssertionError where a picture is not finite or is withheld, or where a method changes or decides
+    nothing: that is neither pictures nor a refusal.
     """
-    entries = entries or {name: {"use": name} for name in steering()}
+    entries = entries or {name: {"use": name, **SETTINGS.get(name, {})} for name in steering() + stages()}
     chosen = [names for size in (1, 2) for names in combinations(entries, size)]
     models = {name: load(make()) for name, make in tiny.FAMILIES.items()}
     columns = [Column.of(name, model, GUIDANCE) for name, model in models.items()]
@@ -103,6 +155,11 @@ def steering() -> list[str]:
     reach = {name: needs(method) - {Cap.PROMPT, Cap.IMAGE} for name, method in load_all("methods").items()}
     looks = {name for name, method in load_all("methods").items() if set(hooks(method)) == {"edit", "prompt"}}
     return [name for name, caps in reach.items() if caps and name not in looks]
+
+
+def stages() -> list[str]:
+    """The methods that read prompts or pictures, and decide."""
+    return [name for name in load_all("methods") if name not in steering()]
 
 
 def _files(model: Generator, folder: Path) -> dict[str, Mapping[str, object]]:

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from functools import cached_property
 from threading import Lock
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 from weakref import WeakSet
 
 from diffusers import UNet2DConditionModel
@@ -27,8 +27,9 @@ from safelight.diffusion.guard_run import Run
 from safelight.diffusion.load import live
 from safelight.diffusion.solvers import check
 
-_guarded: WeakSet[nn.Module] = WeakSet()
-"""The networks behind an open door."""
+_guarded: WeakSet[Any] = WeakSet()
+"""The networks behind an open door, and their pipelines."""
+_CLOSED = "this network is guarded: call what `guard` gave you instead of the pipeline"
 _entering = Lock()
 _turn: ContextVar[object] = ContextVar("turn", default=None)
 """For whom a network may work in this thread: a `Run`, a `Door` (safelight's own loop), or nobody."""
@@ -61,7 +62,7 @@ class Door:
         # Pipelines run without gradients; quantised weights cannot be changed and restored bit for bit.
         self.caps = backbone.caps - {Cap.GRAD} - ({Cap.WEIGHTS} if quantised else frozenset())
         self._busy = Lock()
-        self._hooks: list[Any] = []
+        self._open: ExitStack | None = None
 
     @cached_property
     def generator(self) -> Generator:
@@ -70,21 +71,23 @@ class Door:
 
     def __enter__(self) -> Self:
         with _entering:
-            if self.net in _guarded:
+            if self.net in _guarded or self.pipe in _guarded:
                 raise Refused(["this network is guarded already: leave that block first"])
-            _guarded.add(self.net)
-        self._hooks = [
-            self.net.register_forward_pre_hook(self._ask, with_kwargs=True),
-            self.net.register_forward_hook(self._answer),
-        ]
+            _guarded.update([self.net, self.pipe])
+        self._open = ExitStack()
+        self._open.callback(_guarded.difference_update, [self.net, self.pipe])
+        self._open.callback(self.net.register_forward_pre_hook(self._ask, with_kwargs=True).remove)
+        self._open.callback(self.net.register_forward_hook(self._answer).remove)
+        # Every call begins here, also with a network that was put in the place of the guarded one.
+        self._inputs = self.pipe.check_inputs
+        self._open.enter_context(_in_place_of(self.pipe, "check_inputs", self._check_inputs))
         return self
 
     def __exit__(self, *error: object) -> None:
         with self._busy:  # a run in another thread ends first, and does not lose its hooks half-way
-            for hook in self._hooks:
-                hook.remove()
-            self._hooks = []
-            _guarded.discard(self.net)
+            if self._open is not None:
+                self._open.close()
+            self._open = None
 
     def check(self, methods: Sequence[Method]) -> None:
         """Raises Refused with every reason why methods cannot work here."""
@@ -103,7 +106,7 @@ class Door:
         if not self._busy.acquire(blocking=False):
             raise Refused(["this pipeline is at work in another call; one at a time"])
         try:
-            if not self._hooks:
+            if self._open is None:
                 raise Refused(["a guarded pipeline works inside of its block only: with guard(pipe) as it"])
             if _network(self.pipe) is not self.net:
                 raise Refused(["the pipeline has another network than when it was guarded: guard it again"])
@@ -127,12 +130,20 @@ class Door:
         with self._busy, _turn_of(self):
             yield
 
+    def _check_inputs(self, *args: Any, **kwargs: Any) -> None:
+        if not self._mine(_turn.get()):
+            raise Refused([_CLOSED])
+        self._inputs(*args, **kwargs)
+
+    def _mine(self, turn: object) -> TypeGuard[Run]:
+        return isinstance(turn, Run) and turn.pipe is self.pipe
+
     def _ask(self, net: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         turn = _turn.get()
         if turn is self:
             return args, kwargs
-        if not isinstance(turn, Run) or turn.pipe is not self.pipe:
-            raise Refused(["this network is guarded: call what `guard` gave you instead of the pipeline"])
+        if not self._mine(turn):
+            raise Refused([_CLOSED])
         return turn.ask(args, kwargs)
 
     def _answer(self, net: nn.Module, args: tuple, out: Any) -> Any:
