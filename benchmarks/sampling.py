@@ -1,7 +1,7 @@
 """What sampling costs: ratios of things measured in turn in one run, so that a busy machine slows both alike.
 
-    python benchmarks/sampling.py [--model miniature] [--pictures 50] [--rounds 2]
-    python benchmarks/sampling.py --sd15 [--rounds 2]
+    python benchmarks/sampling.py [--model miniature] [--pictures 50] [--rounds 5]
+    python benchmarks/sampling.py --sd15 [--rounds 5]
 
 1. Our guided step against the bare network on the same rows, and our loop against diffusers' own pipeline,
    texts to latents: what the loop, the solver and guidance add.
@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import median
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -53,18 +53,28 @@ BLOCK = 10
 """Pictures in a block where things are compared, so that all ends within minutes."""
 
 
-def in_turn(rounds: int, one: Callable[[], object], other: Callable[[], object]) -> tuple[float, float]:
-    """Median seconds of two things, each done once a round after one round that does not count."""
+class Times(NamedTuple):
+    """Median over rounds of ours / theirs, and of the seconds of each."""
+
+    ratio: float
+    ours: float
+    theirs: float
+
+
+def in_turn(rounds: int, one: Callable[[], object], other: Callable[[], object]) -> Times:
+    """Two things, each done once a round after one round that does not count; who begins changes."""
     times: tuple[list[float], list[float]] = ([], [])
     for number in range(rounds + 1):
-        for log, thing in zip(times, (one, other), strict=True):
+        both = [(times[0], one), (times[1], other)]
+        for log, thing in both if number % 2 else reversed(both):
             begun = perf_counter()
             thing()
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
             if number:
                 log.append(perf_counter() - begun)
-    return median(times[0]), median(times[1])
+    ratios = [ours / theirs for ours, theirs in zip(*times, strict=True)]
+    return Times(median(ratios), median(times[0]), median(times[1]))
 
 
 def prompts(n: int) -> list[str]:
@@ -78,28 +88,24 @@ def noise(generator: Generator, n: int) -> torch.Tensor:
 
 
 @torch.no_grad()
-def guided_step(generator: Generator, rounds: int) -> tuple[float, float]:
-    """A block's whole denoising, ours and as bare calls of the network on the same 2 rows a sample."""
-    model, b = generator.backbone, generator.sampling.block
+def guided_step(generator: Generator, rounds: int) -> Times:
+    """A block's denoising, ours and as bare calls of the network on the same 2 rows a sample, by turns after
+    each step."""
+    model, b, steps = generator.backbone, generator.sampling.block, generator.sampling.steps
     rows = {"uncond": model.encode([""]), "prompt": model.encode(prompts(b))}
     joined = torch.cat([cond.expand(b).tokens["text_encoder"] for cond in rows.values()])
     x = noise(generator, b)
     doubled, timesteps = torch.cat([x, x]), generator.solver(generator.sampling).timesteps
-
-    def ours():
-        solver, scale = generator.solver(generator.sampling), generator.sampling.guidance
-        for _ in denoise(model, solver, rows, x, scale=scale):
-            pass
-
-    def bare():
-        for t in timesteps:
-            model.net(doubled, t, encoder_hidden_states=joined, return_dict=False)
-
-    return in_turn(rounds, ours, bare)
+    scale, times = generator.sampling.guidance, []
+    for _ in range(rounds):
+        ours = denoise(model, generator.solver(generator.sampling), rows, x, scale=scale)
+        theirs = (model.net(doubled, t, encoder_hidden_states=joined, return_dict=False) for t in timesteps)
+        times.append(in_turn(steps - 1, lambda o=ours: next(o), lambda o=theirs: next(o)))
+    return Times(*(median(part) for part in zip(*times, strict=True)))
 
 
 @torch.no_grad()
-def own_pipeline(generator: Generator, rounds: int) -> tuple[float, float]:
+def own_pipeline(generator: Generator, rounds: int) -> Times:
     """Texts to the latents of a block, ours and by `StableDiffusionPipeline`."""
     model, sampling, b = generator.backbone, generator.sampling, generator.sampling.block
     pipe, x = pipeline(StableDiffusionPipeline, generator, sampling), noise(generator, b)
@@ -142,7 +148,7 @@ def sd15(device: str) -> Generator:
     return generator
 
 
-Pair = tuple[float, float, float]
+Pair = tuple[Times, float]
 """Seconds of ours and of theirs for one block; how far the pixels are apart, in 255ths."""
 
 
@@ -207,7 +213,7 @@ def side_by_side(
         ).round()
 
     times = in_turn(rounds, ours, theirs)
-    return *times, float(np.abs(images["ours"].astype(float) - images["theirs"]).max())
+    return times, float(np.abs(images["ours"].astype(float) - images["theirs"]).max())
 
 
 def pictures(generator: Generator, n: int, methods: Sequence[Method] = ()) -> float:
@@ -232,7 +238,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout)
     parser.add_argument("--model", default="miniature")
     parser.add_argument("--pictures", type=int, default=50)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sd15", action="store_true")
     asked = parser.parse_args()
     logging.getLogger("diffusers").setLevel(logging.ERROR)
@@ -248,8 +254,8 @@ def main() -> None:
     for what, method in SEGAS.items():
         pair(what, sega(generator, asked.rounds, method))
     for dtype in ("float32", "bfloat16"):
-        seconds = 100 * pictures(reload(asked.model, dtype), asked.pictures) / asked.pictures
-        line(f"seconds for 100 pictures, {dtype}", f"{seconds:.1f}", f"from {asked.pictures}", "")
+        taken = 100 * pictures(reload(asked.model, dtype), asked.pictures) / asked.pictures
+        line(f"seconds for 100 pictures, {dtype}", f"{taken:.1f}", f"from {asked.pictures}", "")
 
 
 def large(rounds: int) -> None:
@@ -268,18 +274,22 @@ def large(rounds: int) -> None:
 
 def head(what: str) -> None:
     print(f"\n{what}, {torch.get_num_threads()} threads, torch {torch.__version__}\n", flush=True)
-    line("", "ours / theirs", "seconds of ours, of theirs, a block", "largest difference of pixels, of 255")
+    line("", "ours / theirs", "seconds of ours, of theirs", "largest difference of pixels, of 255")
     line("---", "---", "---", "---")
 
 
-def ratio(what: str, seconds: tuple[float, float]) -> None:
-    line(what, f"{seconds[0] / seconds[1]:.3f}", f"{seconds[0]:.2f}, {seconds[1]:.2f}", "")
+def ratio(what: str, times: Times) -> None:
+    line(what, f"{times.ratio:.3f}", seconds(times), "")
 
 
 def pair(what: str, measured: Pair) -> None:
-    ours, theirs, apart = measured
-    faster = f"{ours / theirs:.3f} ({theirs / ours:.2f}x faster)"
-    line(f"{what} / diffusers'", faster, f"{ours:.2f}, {theirs:.2f}", f"{apart:g}")
+    times, apart = measured
+    faster = f"{times.ratio:.3f} ({1 / times.ratio:.2f}x faster)"
+    line(f"{what} / diffusers'", faster, seconds(times), f"{apart:g}")
+
+
+def seconds(times: Times) -> str:
+    return f"{times.ours:.3g}, {times.theirs:.3g}"
 
 
 def line(*cells: str) -> None:

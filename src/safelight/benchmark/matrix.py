@@ -33,8 +33,8 @@ from safelight.training.uce import UCE
 
 STEPS = 2
 GUIDANCE = 5.0
-PROMPT = "a cat"
-DISGUISED = "a \uff43at"
+PROMPT = "a photo of a red car"
+DISGUISED = "a photo of a red \uff43ar"
 """The same with a full-width letter, so that the methods that read prompts have something to undo."""
 PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
 SETTINGS: Mapping[str, Mapping[str, object]] = {
