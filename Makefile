@@ -9,7 +9,7 @@ export UV_FIND_LINKS
 export OMP_WAIT_POLICY = PASSIVE
 BIN = $(VENV)/bin
 
-.PHONY: demo test check bench measured grid docs clean FORCE
+.PHONY: demo test check bench measured tables grid docs clean FORCE
 
 demo: $(VENV)/.ok
 	$(BIN)/python -m safelight.demo --out out/demo
@@ -42,12 +42,17 @@ measured: $(VENV)/.ok
 	@mkdir -p out && for task in $(TASKS); do \
 	  $(ONE) bench $$task $(POLICIES:%=--policy %) --n 300 --dtype bfloat16 --out out/measured.db > docs/measured/$$task.md || exit 1; done
 
-# Every method on every task, N pictures a cell, by two processes of one thread; the last one prints the table.
-# What out/grid.db and out/grid.artifacts hold is not made again.
-N = 150
-GRID = $(ONE) bench grid -n $(N) --dtype bfloat16 --out out/grid.db
+# The tables of docs/erased.md and docs/measured/grid.md, each by two processes of one thread; the one that ends last
+# prints. What out/tables.db and out/tables.artifacts hold is not made again.
+TABLES = sdd-table-nudity sdd-table-violence sdd-table-style sdd-table-character sdd-table-concepts
+N =
+BOTH = bench() { $(ONE) bench $$1 $(N:%=-n %) --dtype bfloat16 --out out/tables.db --shard $$2; }; \
+  both() { bench $$1 1/2 & other=$$!; bench $$1 2/2; code=$$?; wait $$other && return $$code; }
+tables: $(VENV)/.ok
+	@mkdir -p out; $(BOTH); for table in $(TABLES); do both $$table > docs/measured/$$table.md || exit 1; done
+
 grid: $(VENV)/.ok
-	@$(GRID) --shard 1/2 & other=$$!; $(GRID) --shard 2/2; code=$$?; wait $$other && exit $$code
+	@mkdir -p out; $(BOTH); both grid
 
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir out/site
