@@ -14,7 +14,10 @@ from safelight.tasks import Task
 from safelight.trained import Trained
 from safelight.trained.recipes import METHODS
 
-METHODS_OUT = {"modifiers": "changes no picture and refuses nothing; it gives prompt checks more to read"}
+METHODS_OUT = {
+    "guidance-vectors": "adds what another method added to another picture; that method has a row",
+    "modifiers": "changes no picture and refuses nothing; it gives prompt checks more to read",
+}
 TRAININGS_OUT = {
     "guardt2i": "trains what the method of that name reads prompts with, for an hour; one ships",
     "uce-debias": "balances who is drawn, which the task bias measures; it takes nothing unsafe away",

@@ -15,7 +15,9 @@ from safelight.core.nouns import Moment
 from safelight.diffusion import tiny
 from safelight.diffusion.backbones import backbone
 from safelight.diffusion.denoise import denoise
+from safelight.diffusion.load import load
 from safelight.diffusion.solvers import draw, name_of, solver
+from safelight.methods.guidance.guidance_vectors import GuidanceVectors, recorded, save
 from safelight.methods.guidance.sega import BY_CONCEPT, SEGA, _quantiles
 
 N, SCALE, SHAPE = 20, 7.5, (3, 4, 6, 10)
@@ -161,3 +163,30 @@ def test_equal_to_the_pipeline_of_diffusers(sega, scheduler, prompts, rounding):
     largest = seen[-1].abs().max()
     assert (ours({**rows, **own}, [sega]) - seen[-1]).abs().max() <= rounding * largest
     assert (ours(rows, []) - seen[-1]).abs().max() > 1e-3 * largest, "SEGA did nothing here"
+
+
+def test_vectors_are_those_that_the_pipeline_of_diffusers_keeps_and_takes(tmp_path):
+    parts = tiny.sd(scheduler=diffusers.DDIMScheduler).components
+    del parts["image_encoder"]
+    pipe = SemanticStableDiffusionPipeline(**parts, requires_safety_checker=False)
+    pipe.set_progress_bar_config(disable=True)
+    generator = load(pipe)
+    sampling = replace(generator.sampling, steps=N, guidance=SCALE, height=16, width=16)
+    sega = SEGA("nudity", edit_warmup_steps=3)
+    vectors = recorded(generator, "a cat", 0, [sega], sampling)
+    save(vectors, tmp_path / "vectors.safetensors")
+    [latents, others] = (draw([torch.Generator().manual_seed(k)], (4, 8, 8), "cpu") for k in (0, 1))
+    asked: dict[str, Any] = {"num_inference_steps": N, "guidance_scale": SCALE, "output_type": "latent"}
+    pipe(
+        "a cat", latents=latents, editing_prompt=["nudity"], reverse_editing_direction=[True],
+        edit_guidance_scale=sega.edit_guidance_scale, edit_warmup_steps=3, edit_threshold=0.9,
+        edit_momentum_scale=sega.edit_momentum_scale, edit_mom_beta=sega.edit_mom_beta, **asked,
+    )  # fmt: skip
+    kept = pipe.sem_guidance[:N, 0]
+    assert kept[3:].abs().amax((1, 2, 3)).min() > 1e-3
+    assert (vectors - kept).abs().max() <= 1e-5 * kept.abs().max()
+
+    theirs = pipe("a dog", latents=others, sem_guidance=list(vectors[:, None]), **asked).images
+    method = GuidanceVectors(str(tmp_path / "vectors.safetensors"))
+    [ours] = generator.run(["a dog"], [1], [method], sampling)
+    assert (ours.latent - theirs[0]).abs().max() <= 1e-5 * theirs.abs().max()

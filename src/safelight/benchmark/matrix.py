@@ -27,6 +27,7 @@ from safelight.diffusion.generator import Generator
 from safelight.diffusion.load import load
 from safelight.diffusion.sampling import Picture, Sampling
 from safelight.guarded import generate
+from safelight.methods.guidance import guidance_vectors
 from safelight.policies import Policy
 from safelight.store.artifacts import Artifact, Manifest
 from safelight.training.uce import UCE
@@ -163,8 +164,8 @@ def stages() -> list[str]:
 
 
 def _files(model: Generator, folder: Path) -> dict[str, Mapping[str, object]]:
-    """By method, the setting `file` with an artifact of this model: one tensor halved, and a UCE map where
-    the family can have one."""
+    """By method, the setting `file` with a file for this model: one tensor halved, a UCE map where the family
+    can have one, and vectors of nothing in particular."""
     folder.mkdir()
     name, tensor = next(iter(patch.tensors(model.backbone).items()))
     manifest = Manifest.of({name: tensor}, kind="full", family=model.family, method="half", config={})
@@ -173,7 +174,10 @@ def _files(model: Generator, folder: Path) -> dict[str, Mapping[str, object]]:
         made["uce-map"] = UCE(("a cat",), ("blood",)).map(model.backbone)
     for method, artifact in made.items():
         artifact.save(folder / method)
-    return {method: {"file": str(folder / method)} for method in made}
+    shape = model.backbone.latent_shape(model.sampling.height, model.sampling.width)
+    vectors = torch.randn(STEPS, *shape, generator=torch.Generator().manual_seed(0))
+    guidance_vectors.save(vectors, folder / "guidance-vectors")
+    return {path.name: {"file": str(path)} for path in folder.iterdir()}
 
 
 def _apart(entries: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]]:

@@ -14,8 +14,6 @@ from safelight.core.method import Method
 from safelight.core.records import Run, canonical, digest
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.sampling import Sampling
-from safelight.methods.embedding.uce_map import UCEMap
-from safelight.methods.weights.weights import Weights
 from safelight.policies import Bound
 from safelight.tasks import Task
 
@@ -59,10 +57,7 @@ def configuration(task: Task, generator: Generator, bound: Bound, sampling: Samp
 
 def _plain(method: Method) -> Config:
     """A method's settings. Files count by what is in them, not by where they lie."""
-    settings = {"use": method.name} | asdict(method)  # pyright: ignore[reportArgumentType]
-    if isinstance(method, Weights | UCEMap):
-        settings["file"] = [artifact.content for artifact in method.artifacts]
-    return settings
+    return {"use": method.name} | asdict(method) | dict(method.contents)  # pyright: ignore[reportArgumentType]
 
 
 def run_id(config: Config) -> str:

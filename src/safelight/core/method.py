@@ -53,6 +53,11 @@ class Method:
         them by themselves and together with the prompt."""
         return ()
 
+    @property
+    def contents(self) -> Mapping[str, Any]:
+        """By setting that names files: hashes of what is in them. A run is told by these, not by paths."""
+        return {}
+
     def edit(self, model: Backbone) -> AbstractContextManager[None]:
         """Changes weights or layers for the length of a run and restores every bit on exit."""
         return nullcontext()

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from safelight.core.errors import BadInput
 from safelight.core.method import Method, hooks
 from safelight.core.nouns import Cond, Prompt
 from safelight.core.ports import Backbone
@@ -42,7 +43,8 @@ def condition(
     """The conditioning of one row of pictures; a text that all share is encoded once and has batch 1."""
     plain = [text for text in texts if isinstance(text, str)]
     if len(plain) < len(texts):
-        cond = join([text if isinstance(text, Cond) else backbone.encode([text]) for text in texts])
+        given = [_fitting(backbone, row, text) if isinstance(text, Cond) else text for text in texts]
+        cond = join([one if isinstance(one, Cond) else backbone.encode([one]) for one in given])
     else:
         unique = list(dict.fromkeys(plain))
         cond = backbone.encode(unique)
@@ -50,6 +52,25 @@ def condition(
             index = torch.tensor([unique.index(text) for text in plain], device=backbone.device)
             cond = cond.map(lambda x: x[index])
     return embedded(cond, row, prompts, methods)
+
+
+def _fitting(backbone: Backbone, row: str, given: Cond) -> Cond:
+    """A conditioning from elsewhere on the model's device and in its dtype.
+
+    Raises BadInput: its parts or their shapes are not those of the model's own texts.
+    """
+    own = backbone.encode([""])
+    if given.shape != own.shape:
+        raise BadInput(
+            f"the embedding for {row.rpartition(':')[2]!r} has {_parts(given)}; this model's texts have "
+            f"{_parts(own)}: make it with this model's text encoder"
+        )
+    dtype = next(iter(own.tokens.values())).dtype
+    return given.map(lambda x: x.to(backbone.device, dtype))
+
+
+def _parts(cond: Cond) -> str:
+    return ", ".join(f"{name} {'x'.join(map(str, size))}" for name, *size in cond.shape)
 
 
 def embedded(cond: Cond, row: str, prompts: Sequence[Prompt], methods: Sequence[Method]) -> Cond:

@@ -15,6 +15,7 @@ from safelight.diffusion.sampling import Sampling
 from safelight.methods.guidance.negative_prompt import NegativePrompt
 from safelight.methods.guidance.sega import SEGA
 from safelight.methods.guidance.sld import SLD
+from safelight.store import conditioning
 
 N = 6
 SAMPLING = Sampling(steps=N, height=16, width=16)
@@ -115,6 +116,48 @@ def test_momentum_builds_up_during_the_warm_up_and_fades_after_the_cool_down():
     assert added[2].allclose(0.5 * nu)
     assert added[3].allclose((0.4 + 0.6 * 0.5) * added[2])
     assert report["steps"] == [1, 2, 3, 4, 5]
+
+
+def test_the_momentums_tail_can_be_left_out():
+    tail, none = (
+        terms(SEGA("rain", edit_warmup_steps=0, edit_cooldown_steps=2, momentum_tail=tail))[0]
+        for tail in (True, False)
+    )
+    assert all(torch.equal(a, b) for a, b in zip(tail[:2], none[:2], strict=True))
+    assert all(isinstance(added, torch.Tensor) and added.abs().max() > 0 for added in tail)
+    assert none[2:] == [0.0] * (N - 2)
+
+
+def test_an_embedding_is_the_text_that_it_was_made_of(run, generator, tmp_path):
+    """For each of several pictures, where the authors' pipeline mixes concepts up."""
+    file = str(tmp_path / "boat.safetensors")
+    conditioning.save(generator.backbone.encode(["a boat"]), file)
+    prompts = ("a cat", "a dog in the rain")
+    words = run(BOTH, prompts=prompts)
+    files = run(replace(BOTH, concept=("rain", file)), prompts=prompts)
+    assert all(torch.equal(a.latent, b.latent) for a, b in zip(words, files, strict=True))
+
+
+def test_an_embedding_counts_by_its_values_and_cannot_be_sought(generator, tmp_path):
+    one, two = (str(tmp_path / f"{name}.safetensors") for name in ("one", "two"))
+    for file in (one, two):
+        conditioning.save(generator.backbone.encode(["a boat"]), file)
+    assert SEGA(("rain", one)).contents == SEGA(("rain", two)).contents
+    assert SEGA(("rain", one)).contents["concept"][0] == "rain"
+    assert SEGA("rain").contents == {}
+    with pytest.raises(BadInput, match=r"one\.safetensors is an embedding: .* must be words"):
+        SEGA(one, reverse_editing_direction=False)
+
+
+def test_an_embedding_of_another_text_encoder_is_refused_before_any_step(generator, tmp_path):
+    file, seen = str(tmp_path / "wide.safetensors"), []
+    own = generator.backbone.encode(["a boat"])
+    conditioning.save(own.map(lambda x: torch.cat([x, x], -1)), file)
+    with pytest.raises(
+        BadInput, match=r"'concept 1' has text_encoder 77x64; this model's texts have .*77x32"
+    ):
+        generator.run(["a cat"], [0], [SEGA(file, edit_warmup_steps=0)], SAMPLING, seen.append)
+    assert seen == []
 
 
 @pytest.mark.parametrize("momentum", [0, 0.5])

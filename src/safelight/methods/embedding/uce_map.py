@@ -23,7 +23,7 @@ Differs
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -60,6 +60,10 @@ class UCEMap(Method):
     def artifacts(self) -> tuple[Artifact, ...]:
         """The map, if one is named."""
         return (artifacts.load(self.file),) if self.file else ()
+
+    @property
+    def contents(self) -> Mapping[str, Any]:
+        return {"file": [artifact.content for artifact in self.artifacts]}
 
     def check(self, n: int, scale: float) -> list[str]:
         return [] if self.artifacts else ['it has no map to apply: name an artifact, file = "..."']

@@ -28,7 +28,10 @@ Differs
     Elements that are not finite stay in psi, so that the picture fails; theirs cuts them off.
     v-prediction and flow: a percentile is the same on the prediction and on the epsilon that it implies, so
     the equations hold as they stand, linear in the prediction itself.
-    Left out: vectors exported from one run to another, and the earlier form that cuts by value.
+    A concept may be an embedding (`editing_prompt_embeddings`), as a file. One that is sought must be words,
+    which the hard stop can read. Vectors exported from one run to another (`sem_guidance`) are a method of
+    their own, `guidance-vectors`. The momentum's tail after the last cool-down, theirs, can be left out.
+    Left out: the earlier form that cuts by value, whose published settings are for another scale.
 """
 
 from __future__ import annotations
@@ -45,8 +48,9 @@ from torch import Tensor
 from safelight.core.concepts import concept_texts
 from safelight.core.errors import BadInput
 from safelight.core.method import Method
-from safelight.core.nouns import Moment, Prompt
+from safelight.core.nouns import Cond, Moment, Prompt
 from safelight.core.valid import number, whole
+from safelight.store import conditioning
 
 PRESET = ("edit_guidance_scale", "edit_warmup_steps", "edit_threshold", "edit_momentum_scale")
 BY_CONCEPT = (
@@ -69,7 +73,8 @@ class SEGA(Method):
     }
 
     concept: str | tuple[str, ...] = "sld-19-image"
-    """A known name (`safelight.core.concepts`), free text, or several."""
+    """A known name (`safelight.core.concepts`), free text, the path of an embedding that ends in
+    `.safetensors` (`safelight.store.conditioning`), or several."""
     reverse_editing_direction: bool | tuple[bool, ...] = True
     """r_c: true leaves the concept, false seeks it."""
     edit_guidance_scale: float | tuple[float, ...] = 4
@@ -83,9 +88,11 @@ class SEGA(Method):
     edit_weights: float | tuple[float, ...] = 1
     """g_c > 0."""
     edit_momentum_scale: float = 0.3
-    """s_m >= 0; the momentum is still added, and fades, when all concepts have cooled down."""
+    """s_m >= 0."""
     edit_mom_beta: float = 0.4
     """beta_m in [0, 1]: how much of the old momentum stays."""
+    momentum_tail: bool = True
+    """Whether the momentum is still added, and fades, when all concepts have cooled down."""
 
     def __post_init__(self):
         for e in self.edits:
@@ -97,8 +104,12 @@ class SEGA(Method):
                 whole("edit_cooldown_steps", e.cooldown, e.warmup + 1)
             number("edit_threshold", e.threshold, 0, 1)
             number("edit_weights", e.weight, 0, above=True)
+            if e.text in self.embeddings and not e.reverse:
+                raise BadInput(f"{e.text} is an embedding: a concept that is sought must be words")
         number("edit_momentum_scale", self.edit_momentum_scale, 0)
         number("edit_mom_beta", self.edit_mom_beta, 0, 1)
+        if not isinstance(self.momentum_tail, bool):
+            raise BadInput(f"momentum_tail must be true or false, got {self.momentum_tail!r}")
 
     @cached_property
     def edits(self) -> tuple[Edit, ...]:
@@ -108,12 +119,25 @@ class SEGA(Method):
         columns = [_each(name, getattr(self, name), len(texts)) for name in BY_CONCEPT]
         return tuple(Edit(*values) for values in zip(rows, texts, *columns, strict=True))
 
+    @cached_property
+    def embeddings(self) -> Mapping[str, Cond]:
+        """By path, the concepts that are files; read once."""
+        texts = concept_texts(self.concept)
+        return {text: conditioning.load(text) for text in texts if text.endswith(conditioning.SUFFIX)}
+
+    @property
+    def contents(self) -> Mapping[str, Any]:
+        if not self.embeddings:
+            return {}
+        read = {text: conditioning.content(cond) for text, cond in self.embeddings.items()}
+        return {"concept": [read.get(text, text) for text in concept_texts(self.concept)]}
+
     @property
     def sought(self) -> tuple[str, ...]:
         return tuple(e.text for e in self.edits if not e.reverse)
 
-    def rows(self, p: Prompt) -> Mapping[str, str]:
-        return {e.row: e.text for e in self.edits}
+    def rows(self, p: Prompt) -> Mapping[str, str | Cond]:
+        return {e.row: self.embeddings.get(e.text, e.text) for e in self.edits}
 
     def check(self, n: int, scale: float) -> list[str]:
         weak = [f"guidance is {scale}: semantic guidance acts only above 1"] if scale <= 1 else []
@@ -132,6 +156,8 @@ class SEGA(Method):
 
     def term(self, here: Moment, raw: Mapping[str, Tensor], state: State) -> Tensor | float:
         live = self._live(here.i)
+        if self._over(here.i) and not self.momentum_tail:
+            return 0.0
         warm = [e for e in live if here.i >= e.warmup]
         psi = _strongest(live, raw) if live else {}
         gamma = sum(e.weight * psi[e.row] for e in live) + self.edit_momentum_scale * state.nu  # (4)
@@ -162,6 +188,10 @@ class SEGA(Method):
         """The concepts that iteration i must predict: those that act, and those that feed the momentum."""
         uncooled = [e for e in self.edits if e.cooldown is None or i < e.cooldown]
         return [e for e in uncooled if i >= e.warmup or self._remembers]
+
+    def _over(self, i: int) -> bool:
+        """Whether all concepts have cooled down."""
+        return all(e.cooldown is not None and i >= e.cooldown for e in self.edits)
 
     @property
     def _remembers(self) -> bool:

@@ -21,7 +21,7 @@ Differs
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -60,6 +60,10 @@ class Weights(Method):
     @cached_property
     def artifacts(self) -> tuple[Artifact, ...]:
         return tuple(artifacts.load(path) for path in self._paths)
+
+    @property
+    def contents(self) -> Mapping[str, Any]:
+        return {"file": [artifact.content for artifact in self.artifacts]}
 
     def check(self, n: int, scale: float) -> list[str]:
         return [] if self.artifacts else ['it has no weights to apply: name an artifact, file = "..."']
