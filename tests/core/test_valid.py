@@ -5,7 +5,7 @@ import math
 import pytest
 
 from safelight.core.errors import BadInput, UnknownName
-from safelight.core.valid import number, one_of, whole
+from safelight.core.valid import flag, number, one_of, per_item, whole
 
 
 def test_what_is_allowed_passes():
@@ -37,3 +37,17 @@ def test_a_name_is_one_of_those_known_or_refused_with_the_nearest():
     one_of("end", "teacher", ("teacher", "student"))
     with pytest.raises(UnknownName, match=r"unknown end 'teecher'.*Did you mean 'teacher'"):
         one_of("end", "teecher", ("teacher", "student"))
+
+
+@pytest.mark.parametrize("value", [0, 1, "true", None])
+def test_a_flag_is_nothing_that_counts_as_one(value):
+    flag("x", False)
+    with pytest.raises(BadInput, match=f"x must be true or false, got {value!r}"):
+        flag("x", value)
+
+
+def test_one_value_serves_all_concepts_or_each_has_its_own():
+    assert per_item("x", 5, 3) == (5, 5, 5)
+    assert per_item("x", (1, None, 3), 3) == (1, None, 3)
+    with pytest.raises(BadInput, match="x has 2 values for 3 concepts"):
+        per_item("x", (1, 2), 3)

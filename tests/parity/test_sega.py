@@ -12,13 +12,14 @@ import torch
 from diffusers.pipelines.deprecated.semantic_stable_diffusion import SemanticStableDiffusionPipeline
 
 from safelight.core.nouns import Moment
+from safelight.core.quantiles import quantiles
 from safelight.diffusion import tiny
 from safelight.diffusion.backbones import backbone
 from safelight.diffusion.denoise import denoise
 from safelight.diffusion.load import load
 from safelight.diffusion.solvers import draw, name_of, solver
 from safelight.methods.guidance.guidance_vectors import GuidanceVectors, recorded, save
-from safelight.methods.guidance.sega import BY_CONCEPT, SEGA, _quantiles
+from safelight.methods.guidance.sega import BY_CONCEPT, SEGA
 
 N, SCALE, SHAPE = 20, 7.5, (3, 4, 6, 10)
 NEVER = 10**6
@@ -109,9 +110,9 @@ def test_quantiles_have_the_bits_of_torchs(dtype):
         expected = torch.stack(
             [torch.quantile(part, q, dim=-1, keepdim=True) for part, q in zip(x, qs, strict=True)]
         )
-        assert torch.equal(_quantiles(x, qs), expected), (n, steps)
+        assert torch.equal(quantiles(x, qs), expected), (n, steps)
         for j, q in enumerate(qs):
-            assert torch.equal(_quantiles(x[j : j + 1], [q]), expected[j : j + 1]), (n, steps, q)
+            assert torch.equal(quantiles(x[j : j + 1], [q]), expected[j : j + 1]), (n, steps, q)
 
 
 ONE, TWO = ["a cat"], ["a cat", "a dog on a boat"]
@@ -168,7 +169,7 @@ def test_equal_to_the_pipeline_of_diffusers(sega, scheduler, prompts, rounding):
 def test_vectors_are_those_that_the_pipeline_of_diffusers_keeps_and_takes(tmp_path):
     parts = tiny.sd(scheduler=diffusers.DDIMScheduler).components
     del parts["image_encoder"]
-    pipe = SemanticStableDiffusionPipeline(**parts, requires_safety_checker=False)
+    pipe: Any = SemanticStableDiffusionPipeline(**parts, requires_safety_checker=False)
     pipe.set_progress_bar_config(disable=True)
     generator = load(pipe)
     sampling = replace(generator.sampling, steps=N, guidance=SCALE, height=16, width=16)

@@ -25,7 +25,21 @@ def whole(name: str, value: Any, low: int) -> None:
         raise BadInput(f"{name} must be a whole number of at least {low}, got {value!r}")
 
 
+def flag(name: str, value: Any) -> None:
+    """True or false, and nothing that counts as either."""
+    if not isinstance(value, bool):
+        raise BadInput(f"{name} must be true or false, got {value!r}")
+
+
 def one_of(name: str, value: Any, known: Collection[str]) -> None:
     """One of a setting's names. Raises UnknownName with the nearest."""
     if value not in known:
         raise UnknownName(name, value, known)
+
+
+def per_item(name: str, value: Any, n: int) -> tuple[Any, ...]:
+    """One value for each of n concepts: all alike, or a tuple with one for each."""
+    values = value if isinstance(value, tuple) else (value,) * n
+    if len(values) != n:
+        raise BadInput(f"{name} has {len(values)} values for {n} concepts: give one for all, or one for each")
+    return values

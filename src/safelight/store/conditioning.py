@@ -6,6 +6,7 @@ A safetensors file with one tensor for each part of a `Cond` of batch 1: `tokens
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -61,6 +62,11 @@ def load(path: str | Path) -> Cond:
     if not parts["tokens"]:
         raise Damaged(f"{path} is no embedding: it has no tokens")
     return Cond(**parts)
+
+
+def among(texts: Iterable[str]) -> dict[str, Cond]:
+    """By path, the conditionings of those that are no texts but files. Raises as `load`."""
+    return {text: load(text) for text in texts if text.endswith(SUFFIX)}
 
 
 def _named(cond: Cond) -> dict[str, Tensor]:

@@ -24,14 +24,12 @@ Differs
     Where (7) sums over nothing, theirs divides 0 by 0 and the picture is lost; here nothing is added. Theirs
     fails with solvers that iterate more often than asked, and mixes up concepts given as embeddings for more
     than one prompt; here iterations count, and each picture has its concepts and its percentiles.
-    Settings that can never act are refused instead of ignored, and so are negative scales and weights.
-    Elements that are not finite stay in psi, so that the picture fails; theirs cuts them off.
-    v-prediction and flow: a percentile is the same on the prediction and on the epsilon that it implies, so
-    the equations hold as they stand, linear in the prediction itself.
-    A concept may be an embedding (`editing_prompt_embeddings`), as a file. One that is sought must be words,
-    which the hard stop can read. Vectors exported from one run to another (`sem_guidance`) are a method of
-    their own, `guidance-vectors`. The momentum's tail after the last cool-down, theirs, can be left out.
-    Left out: the earlier form that cuts by value, whose published settings are for another scale.
+    Settings that can never act, negative scales and weights are refused instead of ignored. What is not
+    finite stays in psi, so that the picture fails; theirs cuts it off.
+    v-prediction and flow: a percentile is the same on the prediction and on the epsilon that it implies.
+    A concept may be an embedding (`editing_prompt_embeddings`), as a file; one that is sought must be words,
+    which the hard stop can read. Vectors from another run (`sem_guidance`) are the method `guidance-vectors`.
+    Left out: the earlier form, which cuts by value.
 """
 
 from __future__ import annotations
@@ -49,7 +47,8 @@ from safelight.core.concepts import concept_texts
 from safelight.core.errors import BadInput
 from safelight.core.method import Method
 from safelight.core.nouns import Cond, Moment, Prompt
-from safelight.core.valid import number, whole
+from safelight.core.quantiles import quantiles
+from safelight.core.valid import flag, number, per_item, whole
 from safelight.store import conditioning
 
 PRESET = ("edit_guidance_scale", "edit_warmup_steps", "edit_threshold", "edit_momentum_scale")
@@ -92,12 +91,11 @@ class SEGA(Method):
     edit_mom_beta: float = 0.4
     """beta_m in [0, 1]: how much of the old momentum stays."""
     momentum_tail: bool = True
-    """Whether the momentum is still added, and fades, when all concepts have cooled down."""
+    """Whether it is still added, and fades, when all concepts have cooled down."""
 
     def __post_init__(self):
         for e in self.edits:
-            if not isinstance(e.reverse, bool):
-                raise BadInput(f"reverse_editing_direction must be true or false, got {e.reverse!r}")
+            flag("reverse_editing_direction", e.reverse)
             number("edit_guidance_scale", e.scale, 0, above=True)
             whole("edit_warmup_steps", e.warmup, 0)
             if e.cooldown is not None:
@@ -108,29 +106,25 @@ class SEGA(Method):
                 raise BadInput(f"{e.text} is an embedding: a concept that is sought must be words")
         number("edit_momentum_scale", self.edit_momentum_scale, 0)
         number("edit_mom_beta", self.edit_mom_beta, 0, 1)
-        if not isinstance(self.momentum_tail, bool):
-            raise BadInput(f"momentum_tail must be true or false, got {self.momentum_tail!r}")
+        flag("momentum_tail", self.momentum_tail)
 
     @cached_property
     def edits(self) -> tuple[Edit, ...]:
         """The concepts, each with its own settings."""
         texts = concept_texts(self.concept)
         rows = [f"concept {j}" for j in range(1, len(texts) + 1)]
-        columns = [_each(name, getattr(self, name), len(texts)) for name in BY_CONCEPT]
+        columns = [per_item(name, getattr(self, name), len(texts)) for name in BY_CONCEPT]
         return tuple(Edit(*values) for values in zip(rows, texts, *columns, strict=True))
 
     @cached_property
     def embeddings(self) -> Mapping[str, Cond]:
-        """By path, the concepts that are files; read once."""
-        texts = concept_texts(self.concept)
-        return {text: conditioning.load(text) for text in texts if text.endswith(conditioning.SUFFIX)}
+        """By path, the concepts that are files."""
+        return conditioning.among(concept_texts(self.concept))
 
     @property
     def contents(self) -> Mapping[str, Any]:
-        if not self.embeddings:
-            return {}
         read = {text: conditioning.content(cond) for text, cond in self.embeddings.items()}
-        return {"concept": [read.get(text, text) for text in concept_texts(self.concept)]}
+        return {"concept": [read.get(e.text, e.text) for e in self.edits]} if read else {}
 
     @property
     def sought(self) -> tuple[str, ...]:
@@ -156,7 +150,7 @@ class SEGA(Method):
 
     def term(self, here: Moment, raw: Mapping[str, Tensor], state: State) -> Tensor | float:
         live = self._live(here.i)
-        if self._over(here.i) and not self.momentum_tail:
+        if not (live or self.momentum_tail):
             return 0.0
         warm = [e for e in live if here.i >= e.warmup]
         psi = _strongest(live, raw) if live else {}
@@ -188,10 +182,6 @@ class SEGA(Method):
         """The concepts that iteration i must predict: those that act, and those that feed the momentum."""
         uncooled = [e for e in self.edits if e.cooldown is None or i < e.cooldown]
         return [e for e in uncooled if i >= e.warmup or self._remembers]
-
-    def _over(self, i: int) -> bool:
-        """Whether all concepts have cooled down."""
-        return all(e.cooldown is not None and i >= e.cooldown for e in self.edits)
 
     @property
     def _remembers(self) -> bool:
@@ -225,23 +215,6 @@ def _strongest(edits: Sequence[Edit], raw: Mapping[str, Tensor]) -> dict[str, Fl
     """psi by row."""
     strength = raw["uncond"].new_tensor([-e.scale if e.reverse else e.scale for e in edits])
     psi = strength.view(-1, 1, 1, 1, 1) * (torch.stack([raw[e.row] for e in edits]) - raw["uncond"])  # (1)
-    eta = _quantiles(psi.abs().flatten(3), [e.threshold for e in edits])[..., None]  # (2)
+    eta = quantiles(psi.abs().flatten(3), [e.threshold for e in edits])[..., None]  # (2)
     psi = torch.where(psi.abs() < eta, 0, psi)  # (3); what is not a number is not less, and stays
     return dict(zip([e.row for e in edits], psi, strict=True))
-
-
-def _quantiles(x: Float[Tensor, "e b c n"], q: Sequence[float]) -> Float[Tensor, "e b c 1"]:
-    """torch.quantile at the q of each e, bit for bit; faster, as it sorts only the values from there up."""
-    rank = torch.tensor(q, dtype=x.dtype) * (x.shape[-1] - 1)
-    low, high = (x.shape[-1] - 1 - part.long() for part in (rank.floor(), rank.ceil()))  # from the largest
-    top = x.topk(int(low.max()) + 1).values
-    low, high, between = (part.view(-1, 1, 1, 1).to(x.device) for part in (low, high, rank.frac()))
-    return torch.lerp(top.take_along_dim(low, -1), top.take_along_dim(high, -1), between)
-
-
-def _each(name: str, value: Any, n: int) -> tuple[Any, ...]:
-    """One value for each of n concepts."""
-    values = value if isinstance(value, tuple) else (value,) * n
-    if len(values) != n:
-        raise BadInput(f"{name} has {len(values)} values for {n} concepts: give one for all, or one for each")
-    return values
