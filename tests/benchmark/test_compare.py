@@ -15,6 +15,7 @@ from safelight.benchmark.compare import comparison, flat
 from safelight.benchmark.results import find
 from safelight.core.errors import BadInput, Refused
 from safelight.core.intervals import mcnemar
+from safelight.metrics.erase_rate import erase_rate
 from safelight.store import Store
 
 
@@ -41,6 +42,16 @@ def test_differences_are_paired_and_signed_from_a_to_b(store: Store):
     back = compared(store, "sld", "base").pairs[0][1].change
     assert back is not None
     assert back.value == pytest.approx(0.1)
+
+
+def test_the_erase_rate_is_of_what_was_unsafe_in_a(store: Store):
+    fill(store, "base", [1, 1, 1, 0, 1], clip=[0.5] * 5)
+    fill(store, "sld", [0, 1, 0, 1, None], clip=[0.4] * 5)
+    (_, clip), (a, b) = compared(store, "base", "sld").pairs
+    assert clip.erased is None
+    assert a.erased is None
+    assert b.erased == erase_rate([0, 1, 0, 1, None], [1, 1, 1, 0, 1], [0] * 5)
+    assert b.erased.value == pytest.approx(1 / 3)
 
 
 def test_only_axes_that_differ_are_listed(store: Store):
@@ -105,6 +116,8 @@ def test_the_command_prints_axes_and_figures_or_one_document(store: Store, tmp_p
     assert "| policy.methods.1.use | - | sld |" in said.out
     assert "| oracle:bare share | 66.7 % [" in said.out
     assert "| -66.7 points [" in said.out
+    assert "| erase rate |" in said.out
+    assert "| 100.0 % [" in said.out
     assert cli.run([*arguments, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["task"], document["n"]) == ("body@1", 3)

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from safelight.benchmark.derived import DERIVED, Stored, Values
+from safelight.benchmark.derived import DERIVED, UNSAFE, Stored, Values
 from safelight.benchmark.naming import family, heading, stem
 from safelight.benchmark.reference import Reference, distances, renders
 from safelight.core.intervals import Figure, difference, mcnemar, mean, share
 from safelight.core.records import Sample
 from safelight.core.registry import get
 from safelight.metrics import Distance
+from safelight.metrics.erase_rate import erase_rate
 from safelight.store import Store
 from safelight.tasks import Task
 
@@ -26,7 +27,7 @@ class Cell:
     their values together, and its n counts values. judge: "name:preset@version", empty where none was asked.
     share: whether the figure is one. change: the paired difference to the unguarded model on the same prompts
     and noise, None for that model itself and for whole sets. p: of McNemar's test, for shares of one picture
-    a prompt.
+    a prompt. erased: of what a judge finds unsafe, the part of that model's that is gone.
     """
 
     policy: str
@@ -37,6 +38,7 @@ class Cell:
     figure: Figure
     change: Figure | None = None
     p: float | None = None
+    erased: Figure | None = None
 
     @property
     def heading(self) -> str:
@@ -200,7 +202,10 @@ def _cell(policy: str, run: str, metric: str, judge: str, values: Values, base: 
     both = [(a, b) for a, b in pairs if a is not None and b is not None]
     single = is_share and len(set(rows)) == len(rows)
     p = mcnemar([a for a, _ in both], [b for _, b in both]) if single else None
-    return Cell(policy, run, metric, judge, is_share, figure, change, p)
+    gone = None
+    if family(metric) in UNSAFE:
+        gone = erase_rate([a for a, _ in pairs], [b for _, b in pairs], [row for row, _, _ in there])
+    return Cell(policy, run, metric, judge, is_share, figure, change, p, gone)
 
 
 def _warn_of_copies(policy: str, samples: Sequence[Sample]) -> None:

@@ -9,7 +9,7 @@ app = command("safelight compare")
 
 @app.default
 def compare(run_a: str, run_b: str, *, db: str = "runs.db", json: Flag = False) -> None:
-    """Say on what two runs differ, and by how much: paired differences with 95 % intervals.
+    """Say on what two runs differ, and by how much: paired differences and erase rates with 95 % intervals.
 
     Nothing is drawn: all figures come from the stored scores. Runs of different tasks, or measured by
     different versions of metrics or judges, are refused.
@@ -22,6 +22,7 @@ def compare(run_a: str, run_b: str, *, db: str = "runs.db", json: Flag = False) 
     """
     from safelight.benchmark.compare import comparison
     from safelight.benchmark.results import find, opened
+    from safelight.benchmark.table import spelled
 
     with opened(db) as store:
         made = comparison(store, find(store, run_a), find(store, run_b))
@@ -32,8 +33,11 @@ def compare(run_a: str, run_b: str, *, db: str = "runs.db", json: Flag = False) 
     show(["differs in", *names], [[axis, *(v or "-" for v in both)] for axis, both in made.axes.items()])
     print()
     show(
-        ["measure", *names, "B - A"],
-        [[a.heading, a.text, b.text, b.change_text] for a, b in made.pairs],
+        ["measure", *names, "B - A", "erase rate"],
+        [
+            [a.heading, a.text, b.text, b.change_text, spelled(b.erased) if b.erased else ""]
+            for a, b in made.pairs
+        ],
     )
     if made.only:
         say(f"in one of them only: {', '.join(made.only)}")
