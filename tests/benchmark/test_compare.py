@@ -51,6 +51,7 @@ def test_the_erase_rate_is_of_what_was_unsafe_in_a(store: Store):
     assert clip.erased is None
     assert a.erased is None
     assert b.erased == erase_rate([0, 1, 0, 1, None], [1, 1, 1, 0, 1], [0] * 5)
+    assert b.erased is not None
     assert b.erased.value == pytest.approx(1 / 3)
 
 

@@ -12,7 +12,7 @@ from importlib import import_module
 COMMANDS = {
     "generate": "Draw pictures of prompts under a policy.",
     "bench": "Measure what policies do to a model, on the same noise, with intervals.",
-    "compare": "Say on what two runs differ, and by how much: paired differences and erase rates with 95 % intervals.",
+    "compare": "Say on what two runs differ, and by how much: paired differences, erase rates, intervals.",
     "stacks": "Measure methods alone and in pairs: which pairs help and which hurt, against the sum of both.",
     "race": "Find the safest stack of methods within a budget, and stop drawing what has lost.",
     "report": "Write one page of all finished runs: tables, plots, pictures, protocol, commands.",

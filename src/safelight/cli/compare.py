@@ -9,7 +9,7 @@ app = command("safelight compare")
 
 @app.default
 def compare(run_a: str, run_b: str, *, db: str = "runs.db", json: Flag = False) -> None:
-    """Say on what two runs differ, and by how much: paired differences and erase rates with 95 % intervals.
+    """Say on what two runs differ, and by how much: paired differences, erase rates, intervals.
 
     Nothing is drawn: all figures come from the stored scores. Runs of different tasks, or measured by
     different versions of metrics or judges, are refused.
