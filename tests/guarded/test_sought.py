@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
+from safelight.core.errors import Refused
 from safelight.core.hard_stop import tables
 from safelight.core.method import Method
 from safelight.diffusion import tiny
 from safelight.guarded import generate, guard
+from safelight.methods.guidance.guidance_vectors import save
 from safelight.methods.guidance.sega import SEGA
 from safelight.policies import Bound, Policy
+from safelight.store import conditioning
 
 MINOR, SEXUAL = (tables()[name][0] for name in ("minor", "sexual"))
 ACTS = {"edit_warmup_steps": 0, "edit_guidance_scale": 1.0}
@@ -41,6 +45,25 @@ def test_a_concept_that_is_sought_counts_and_one_that_is_left_does_not(tiny_mode
     assert [picture.image is None for picture in pictures] == [True, True, False, True, True]
     said = [(d.method, d.outcome == "block") for d in sought.decisions]
     assert said == [("hard-stop", True)]
+
+
+@pytest.mark.parametrize("door", [generated, guarded])
+def test_vectors_of_another_run_count_by_what_they_seek(tiny_model, door, tmp_path):
+    outcomes = []
+    for sought in ([MINOR], []):
+        save(tmp_path / "v.safetensors", 0.1 * torch.ones(2, 4, 8, 8), sought)
+        table = {"use": "guidance-vectors", "file": str(tmp_path / "v.safetensors")}
+        outcomes += [str(picture.outcome) for picture in door(tiny_model, (table,), f"an adult, {SEXUAL}")]
+    assert outcomes == ["block", "allow"]
+
+
+def test_no_policy_seeks_what_has_no_text(tiny_model, tmp_path):
+    path = str(tmp_path / "hat.safetensors")
+    conditioning.save(tiny_model.backbone.encode(["a hat"]), path)
+    with pytest.raises(Refused, match="a concept that is sought must be words"):
+        generated(tiny_model, (sega(path, away=False),), "a cat")
+    [left] = generated(tiny_model, (sega(path, away=True),), "a cat")
+    assert str(left.outcome) == "allow"
 
 
 def test_what_a_method_writes_is_read_with_what_another_seeks(tiny_model, monkeypatch):

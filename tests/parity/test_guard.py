@@ -6,16 +6,19 @@ import diffusers
 import pytest
 import torch
 
-from safelight.core.nouns import Prompt
+from safelight.core.errors import BadInput, Refused
+from safelight.core.nouns import Cond, Prompt
 from safelight.diffusion import tiny
 from safelight.diffusion.backbones import backbone
 from safelight.diffusion.denoise import denoise
 from safelight.diffusion.guard import Door
 from safelight.diffusion.rows import condition, rows
 from safelight.diffusion.solvers import draw, name_of, solver
+from safelight.methods.guidance.guidance_vectors import GuidanceVectors, save
 from safelight.methods.guidance.negative_prompt import NegativePrompt
 from safelight.methods.guidance.sega import SEGA
 from safelight.methods.guidance.sld import SLD
+from safelight.store import conditioning
 
 MAX = SLD.of("max", concept="nudity")
 CASES = {
@@ -74,6 +77,35 @@ def test_equal_bits(make, settings, methods):
     latents = guarded(pipe, methods)
     assert torch.equal(latents, ours(pipe, methods))
     assert torch.equal(latents, guarded(pipe, [])) == (methods == [])
+
+
+@pytest.mark.parametrize("make", [tiny.sd, tiny.sdxl])
+def test_embeddings_and_vectors_do_what_they_do_in_our_loop(make, tmp_path):
+    """For two prompts, two pictures each; an embedding as its text, bit for bit."""
+    pipe, blood, vectors = make(), str(tmp_path / "blood.safetensors"), str(tmp_path / "v.safetensors")
+    conditioning.save(backbone(pipe).encode(["blood"]), blood)
+    save(vectors, 0.1 * torch.randn(10, 4, 8, 8, generator=torch.Generator().manual_seed(0)), [])
+    words, files = (
+        [SEGA(("nudity", concept), edit_warmup_steps=2), GuidanceVectors(vectors)]
+        for concept in ("blood", blood)
+    )
+    latents = guarded(pipe, files)
+    assert torch.equal(latents, guarded(pipe, words))
+    assert torch.equal(latents, ours(pipe, files))
+    assert not torch.equal(latents, guarded(pipe, files[:1]))
+
+
+def test_embeddings_of_another_model_and_vectors_of_another_size_are_refused(tmp_path):
+    pipe, concept, vectors = tiny.sd(), str(tmp_path / "a.safetensors"), str(tmp_path / "v.safetensors")
+    conditioning.save(Cond({"text_encoder": torch.zeros(1, 77, 5)}), concept)
+    with pytest.raises(BadInput, match="'concept 1' has the widths"):
+        guarded(pipe, [SEGA(concept)])
+    save(vectors, torch.ones(10, 4, 8, 6), [])
+    with pytest.raises(BadInput, match=r"made for latents \(4, 8, 6\); these pictures have \(4, 8, 8\)"):
+        guarded(pipe, [GuidanceVectors(vectors)])
+    save(vectors, torch.ones(9, 4, 8, 8), [])
+    with pytest.raises(Refused, match="made for 9 solver iterations, and this run has 10"):
+        guarded(pipe, [GuidanceVectors(vectors)])
 
 
 @pytest.mark.parametrize("zeros", [True, False])

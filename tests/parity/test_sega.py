@@ -18,7 +18,7 @@ from safelight.diffusion.backbones import backbone
 from safelight.diffusion.denoise import denoise
 from safelight.diffusion.load import load
 from safelight.diffusion.solvers import draw, name_of, solver
-from safelight.methods.guidance.guidance_vectors import GuidanceVectors, recorded, save
+from safelight.methods.guidance.guidance_vectors import GuidanceVectors, record
 from safelight.methods.guidance.sega import BY_CONCEPT, SEGA
 
 N, SCALE, SHAPE = 20, 7.5, (3, 4, 6, 10)
@@ -174,8 +174,9 @@ def test_vectors_are_those_that_the_pipeline_of_diffusers_keeps_and_takes(tmp_pa
     generator = load(pipe)
     sampling = replace(generator.sampling, steps=N, guidance=SCALE, height=16, width=16)
     sega = SEGA("nudity", edit_warmup_steps=3)
-    vectors = recorded(generator, "a cat", 0, [sega], sampling)
-    save(vectors, tmp_path / "vectors.safetensors")
+    record(tmp_path / "vectors.safetensors", generator, "a cat", 0, [sega], sampling)
+    method = GuidanceVectors(str(tmp_path / "vectors.safetensors"))
+    vectors = method.vectors
     [latents, others] = (draw([torch.Generator().manual_seed(k)], (4, 8, 8), "cpu") for k in (0, 1))
     asked: dict[str, Any] = {"num_inference_steps": N, "guidance_scale": SCALE, "output_type": "latent"}
     pipe(
@@ -188,6 +189,5 @@ def test_vectors_are_those_that_the_pipeline_of_diffusers_keeps_and_takes(tmp_pa
     assert (vectors - kept).abs().max() <= 1e-5 * kept.abs().max()
 
     theirs = pipe("a dog", latents=others, sem_guidance=list(vectors[:, None]), **asked).images
-    method = GuidanceVectors(str(tmp_path / "vectors.safetensors"))
     [ours] = generator.run(["a dog"], [1], [method], sampling)
     assert (ours.latent - theirs[0]).abs().max() <= 1e-5 * theirs.abs().max()

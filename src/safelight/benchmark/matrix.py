@@ -176,7 +176,7 @@ def _files(model: Generator, folder: Path) -> dict[str, Mapping[str, object]]:
         artifact.save(folder / method)
     shape = model.backbone.latent_shape(model.sampling.height, model.sampling.width)
     vectors = torch.randn(STEPS, *shape, generator=torch.Generator().manual_seed(0))
-    guidance_vectors.save(vectors, folder / "guidance-vectors")
+    guidance_vectors.save(folder / "guidance-vectors", vectors, [])
     return {path.name: {"file": str(path)} for path in folder.iterdir()}
 
 

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from safelight.core.errors import BadInput, Damaged, Refused
 from safelight.diffusion.sampling import Sampling
-from safelight.methods.guidance.guidance_vectors import KEY, GuidanceVectors, recorded, save
+from safelight.methods.guidance.guidance_vectors import KEY, GuidanceVectors, record, save
 from safelight.methods.guidance.sega import SEGA
 
 N = 5
@@ -19,7 +19,7 @@ RAIN = SEGA("rain", edit_warmup_steps=1)
 @pytest.fixture(scope="module")
 def file(generator, tmp_path_factory):
     path = tmp_path_factory.mktemp("vectors") / "rain.safetensors"
-    save(recorded(generator, "a cat", 0, [RAIN], SAMPLING), path)
+    record(path, generator, "a cat", 0, [RAIN], SAMPLING)
     return str(path)
 
 
@@ -44,12 +44,12 @@ def test_they_steer_other_prompts_on_other_noise_each_alike(generator, file):
         assert (one.latent - before.latent).abs().max() > 1e-3 * scale
 
 
-def test_they_add_up_with_another_method(generator, file):
-    methods = [GuidanceVectors(file), SEGA("a boat", edit_warmup_steps=0)]
-    [one] = generator.run(["a cat"], [0], methods, SAMPLING)
-    added = recorded(generator, "a cat", 0, methods, SAMPLING)
-    assert one.status == "ok"
-    assert (added - GuidanceVectors(file).vectors).abs().amax((1, 2, 3)).min() > 1e-3
+def test_they_add_up_with_another_method(generator, file, tmp_path):
+    methods = [GuidanceVectors(file), SEGA("a boat", edit_warmup_steps=0, reverse_editing_direction=False)]
+    record(tmp_path / "both.safetensors", generator, "a cat", 0, methods, SAMPLING)
+    both = GuidanceVectors(str(tmp_path / "both.safetensors"))
+    assert (both.vectors - GuidanceVectors(file).vectors).abs().amax((1, 2, 3)).min() > 1e-3
+    assert both.sought == ("a boat",)
 
 
 @pytest.mark.parametrize(
@@ -97,4 +97,11 @@ def test_files_that_are_absent_or_damaged_or_cannot_be_written_are_named(tmp_pat
     with pytest.raises(Damaged, match=r"cut\.safetensors is truncated"):
         GuidanceVectors(str(tmp_path / "cut.safetensors"))
     with pytest.raises(BadInput, match="cannot write"):
-        save(torch.zeros(1, 1, 1, 1), tmp_path / "absent" / "a.safetensors")
+        save(tmp_path / "absent" / "a.safetensors", torch.zeros(1, 1, 1, 1), [])
+
+
+@pytest.mark.parametrize("about", [{}, {"sought": "rain"}, {"sought": "[1]"}])
+def test_a_file_that_does_not_say_what_it_seeks_is_refused(tmp_path, about):
+    save_file({KEY: torch.zeros(1, 1, 1, 1)}, tmp_path / "a.safetensors", about)
+    with pytest.raises(Damaged, match="does not say which texts it steers towards"):
+        GuidanceVectors(str(tmp_path / "a.safetensors"))

@@ -11,8 +11,9 @@ Equations
 Differs
     `sem_guidance` of SEGA's pipeline, as a method: it needs no concept of its own, and adds up with others.
     There the list is kept of every run, of all its pictures, and one entry longer than there are steps; here
-    of the one picture that `recorded` draws. Vectors for another number of iterations are refused there by
-    an index error or not at all.
+    of the one picture that `record` draws. Vectors for another number of iterations are refused there by an
+    index error or not at all. Vectors cannot be read, so their file says which texts they steer towards: the
+    hard stop reads those.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ from typing import Any, final
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from safelight.core.errors import BadInput, Damaged
 from safelight.core.method import Method
 from safelight.core.nouns import Moment, Step
+from safelight.core.records import canonical
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.sampling import Sampling
 from safelight.store.artifacts import tensor_hash
@@ -43,7 +45,7 @@ KEY = "sem_guidance"
 @final
 @dataclass(frozen=True)
 class GuidanceVectors(Method):
-    """Adds the vectors of a file, the same to each picture. `recorded` and `save` make one."""
+    """Adds the vectors of a file, the same to each picture. `record` makes one."""
 
     paper = "arXiv:2301.12247 (Brack et al., NeurIPS 2023); `sem_guidance` of its authors' pipeline"
 
@@ -52,19 +54,35 @@ class GuidanceVectors(Method):
 
     def __post_init__(self):
         if self.file:
-            _ = self.vectors  # a file that cannot be used is refused here
+            _ = self.held  # a file that cannot be used is refused here
 
     @cached_property
-    def vectors(self) -> Float[Tensor, "n c h w"]:
+    def held(self) -> tuple[Float[Tensor, "n c h w"], tuple[str, ...]]:
+        """The vectors, and the texts that they steer towards."""
         try:
-            held = load_file(self.file)
+            with safe_open(self.file, framework="pt") as file:
+                about = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except OSError as error:
             raise BadInput(f"the vectors {self.file} cannot be read: {error}") from error
         except SafetensorError as error:
             raise Damaged(f"{self.file} is truncated or no safetensors file ({error})") from error
-        if held.keys() != {KEY} or held[KEY].ndim != 4 or not held[KEY].isfinite().all():
+        if tensors.keys() != {KEY} or tensors[KEY].ndim != 4 or not tensors[KEY].isfinite().all():
             raise Damaged(f"{self.file} must hold {KEY} [n, c, h, w] in finite values, and nothing else")
-        return held[KEY]
+        try:
+            return tensors[KEY], TypeAdapter(tuple[str, ...]).validate_json(about.get("sought", ""))
+        except ValidationError as error:
+            raise Damaged(
+                f"{self.file} does not say which texts it steers towards: record it anew"
+            ) from error
+
+    @property
+    def vectors(self) -> Float[Tensor, "n c h w"]:
+        return self.held[0]
+
+    @property
+    def sought(self) -> tuple[str, ...]:
+        return self.held[1] if self.file else ()
 
     @property
     def contents(self) -> Mapping[str, Any]:
@@ -92,24 +110,30 @@ class GuidanceVectors(Method):
         return [{"on": True, "steps": "all", "share": 1.0, "file": self.file} for _ in range(b)]
 
 
-def recorded(
-    generator: Generator, prompt: str, seed: int, methods: Sequence[Method], sampling: Sampling | None = None
-) -> Float[Tensor, "n c h w"]:
-    """What methods add at each iteration of one picture. Raises BadInput, Refused: as `Generator.run`."""
+def record(
+    path: str | Path,
+    generator: Generator,
+    prompt: str,
+    seed: int,
+    methods: Sequence[Method],
+    sampling: Sampling | None = None,
+) -> None:
+    """Writes what methods add at each iteration of one picture. Raises BadInput, Refused: as `Generator.run`,
+    or the place cannot be written."""
     sampling = sampling or generator.sampling
     added: list[Tensor] = []
 
     def keep(step: Step) -> None:
         e_0 = step.raw["uncond"]
-        added.append((step.guided - e_0 - sampling.guidance * (step.raw["prompt"] - e_0)).cpu())
+        added.append(step.guided - e_0 - sampling.guidance * (step.raw["prompt"] - e_0))
 
     generator.run([prompt], [seed], methods, sampling, keep)
-    return torch.cat(added)
+    save(path, torch.cat(added), [text for method in methods for text in method.sought])
 
 
-def save(vectors: Float[Tensor, "n c h w"], path: str | Path) -> None:
-    """Writes a file for the method. Raises BadInput: the place cannot be written."""
+def save(path: str | Path, vectors: Float[Tensor, "n c h w"], sought: Sequence[str]) -> None:
+    """Writes a file for the method. sought: the texts that the vectors steer towards."""
     try:
-        write_tensors(Path(path), {KEY: vectors}, {})
+        write_tensors(Path(path), {KEY: vectors}, {"sought": canonical(list(sought))})
     except (OSError, SafetensorError) as error:
         raise BadInput(f"cannot write {path}: {error}; name a file that is writable") from error
