@@ -9,8 +9,8 @@ from safelight.core.errors import Refused
 from safelight.core.hard_stop import tables
 from safelight.core.method import Method
 from safelight.diffusion import tiny
+from safelight.diffusion.vectors import save
 from safelight.guarded import generate, guard
-from safelight.methods.guidance.guidance_vectors import save
 from safelight.methods.guidance.sega import SEGA
 from safelight.policies import Bound, Policy
 from safelight.store import conditioning

@@ -14,7 +14,8 @@ from safelight.diffusion.denoise import denoise
 from safelight.diffusion.guard import Door
 from safelight.diffusion.rows import condition, rows
 from safelight.diffusion.solvers import draw, name_of, solver
-from safelight.methods.guidance.guidance_vectors import GuidanceVectors, save
+from safelight.diffusion.vectors import save
+from safelight.methods.guidance.guidance_vectors import GuidanceVectors
 from safelight.methods.guidance.negative_prompt import NegativePrompt
 from safelight.methods.guidance.sega import SEGA
 from safelight.methods.guidance.sld import SLD

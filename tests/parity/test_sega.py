@@ -18,7 +18,8 @@ from safelight.diffusion.backbones import backbone
 from safelight.diffusion.denoise import denoise
 from safelight.diffusion.load import load
 from safelight.diffusion.solvers import draw, name_of, solver
-from safelight.methods.guidance.guidance_vectors import GuidanceVectors, record
+from safelight.diffusion.vectors import record
+from safelight.methods.guidance.guidance_vectors import GuidanceVectors
 from safelight.methods.guidance.sega import BY_CONCEPT, SEGA
 
 N, SCALE, SHAPE = 20, 7.5, (3, 4, 6, 10)

@@ -22,12 +22,11 @@ from safelight.core.method import hooks, needs
 from safelight.core.nouns import Cap, Score
 from safelight.core.ports import Preset, Reads
 from safelight.core.registry import get, load_all
-from safelight.diffusion import patch, tiny
+from safelight.diffusion import patch, tiny, vectors
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.load import load
 from safelight.diffusion.sampling import Picture, Sampling
 from safelight.guarded import generate
-from safelight.methods.guidance import guidance_vectors
 from safelight.policies import Policy
 from safelight.store.artifacts import Artifact, Manifest
 from safelight.training.uce import UCE
@@ -175,8 +174,8 @@ def _files(model: Generator, folder: Path) -> dict[str, Mapping[str, object]]:
     for method, artifact in made.items():
         artifact.save(folder / method)
     shape = model.backbone.latent_shape(model.sampling.height, model.sampling.width)
-    vectors = torch.randn(STEPS, *shape, generator=torch.Generator().manual_seed(0))
-    guidance_vectors.save(folder / "guidance-vectors", vectors, [])
+    some = torch.randn(STEPS, *shape, generator=torch.Generator().manual_seed(0))
+    vectors.save(folder / "guidance-vectors", some, [])
     return {path.name: {"file": str(path)} for path in folder.iterdir()}
 
 

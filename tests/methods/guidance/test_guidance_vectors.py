@@ -8,7 +8,8 @@ from safetensors.torch import save_file
 
 from safelight.core.errors import BadInput, Damaged, Refused
 from safelight.diffusion.sampling import Sampling
-from safelight.methods.guidance.guidance_vectors import KEY, GuidanceVectors, record, save
+from safelight.diffusion.vectors import KEY, record, save
+from safelight.methods.guidance.guidance_vectors import GuidanceVectors
 from safelight.methods.guidance.sega import SEGA
 
 N = 5

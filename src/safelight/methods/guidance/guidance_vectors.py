@@ -11,41 +11,32 @@ Equations
 Differs
     `sem_guidance` of SEGA's pipeline, as a method: it needs no concept of its own, and adds up with others.
     There the list is kept of every run, of all its pictures, and one entry longer than there are steps; here
-    of the one picture that `record` draws. Vectors for another number of iterations are refused there by an
+    of the one picture that makes them. Vectors for another number of iterations are refused there by an
     index error or not at all. Vectors cannot be read, so their file says which texts they steer towards: the
     hard stop reads those.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, final
 
-import torch
 from jaxtyping import Float
-from pydantic import TypeAdapter, ValidationError
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from safelight.core.errors import BadInput, Damaged
+from safelight.core.errors import BadInput
 from safelight.core.method import Method
-from safelight.core.nouns import Moment, Step
-from safelight.core.records import canonical
-from safelight.diffusion.generator import Generator
-from safelight.diffusion.sampling import Sampling
+from safelight.core.nouns import Moment
+from safelight.diffusion.vectors import load
 from safelight.store.artifacts import tensor_hash
-from safelight.store.files import write_tensors
-
-KEY = "sem_guidance"
 
 
 @final
 @dataclass(frozen=True)
 class GuidanceVectors(Method):
-    """Adds the vectors of a file, the same to each picture. `record` makes one."""
+    """Adds the vectors of a file to each picture. `safelight.diffusion.vectors.record` makes one."""
 
     paper = "arXiv:2301.12247 (Brack et al., NeurIPS 2023); `sem_guidance` of its authors' pipeline"
 
@@ -59,22 +50,7 @@ class GuidanceVectors(Method):
     @cached_property
     def held(self) -> tuple[Float[Tensor, "n c h w"], tuple[str, ...]]:
         """The vectors, and the texts that they steer towards."""
-        try:
-            with safe_open(self.file, framework="pt") as file:
-                about = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except OSError as error:
-            raise BadInput(f"the vectors {self.file} cannot be read: {error}") from error
-        except SafetensorError as error:
-            raise Damaged(f"{self.file} is truncated or no safetensors file ({error})") from error
-        if tensors.keys() != {KEY} or tensors[KEY].ndim != 4 or not tensors[KEY].isfinite().all():
-            raise Damaged(f"{self.file} must hold {KEY} [n, c, h, w] in finite values, and nothing else")
-        try:
-            return tensors[KEY], TypeAdapter(tuple[str, ...]).validate_json(about.get("sought", ""))
-        except ValidationError as error:
-            raise Damaged(
-                f"{self.file} does not say which texts it steers towards: record it anew"
-            ) from error
+        return load(self.file)
 
     @property
     def vectors(self) -> Float[Tensor, "n c h w"]:
@@ -108,32 +84,3 @@ class GuidanceVectors(Method):
     def report(self, state: None, b: int) -> list[dict[str, Any]]:
         """It acts at every step, on every element."""
         return [{"on": True, "steps": "all", "share": 1.0, "file": self.file} for _ in range(b)]
-
-
-def record(
-    path: str | Path,
-    generator: Generator,
-    prompt: str,
-    seed: int,
-    methods: Sequence[Method],
-    sampling: Sampling | None = None,
-) -> None:
-    """Writes what methods add at each iteration of one picture. Raises BadInput, Refused: as `Generator.run`,
-    or the place cannot be written."""
-    sampling = sampling or generator.sampling
-    added: list[Tensor] = []
-
-    def keep(step: Step) -> None:
-        e_0 = step.raw["uncond"]
-        added.append(step.guided - e_0 - sampling.guidance * (step.raw["prompt"] - e_0))
-
-    generator.run([prompt], [seed], methods, sampling, keep)
-    save(path, torch.cat(added), [text for method in methods for text in method.sought])
-
-
-def save(path: str | Path, vectors: Float[Tensor, "n c h w"], sought: Sequence[str]) -> None:
-    """Writes a file for the method. sought: the texts that the vectors steer towards."""
-    try:
-        write_tensors(Path(path), {KEY: vectors}, {"sought": canonical(list(sought))})
-    except (OSError, SafetensorError) as error:
-        raise BadInput(f"cannot write {path}: {error}; name a file that is writable") from error
