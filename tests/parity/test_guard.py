@@ -99,7 +99,7 @@ def test_embeddings_and_vectors_do_what_they_do_in_our_loop(make, tmp_path):
 def test_embeddings_of_another_model_and_vectors_of_another_size_are_refused(tmp_path):
     pipe, concept, vectors = tiny.sd(), str(tmp_path / "a.safetensors"), str(tmp_path / "v.safetensors")
     conditioning.save(Cond({"text_encoder": torch.zeros(1, 77, 5)}), concept)
-    with pytest.raises(BadInput, match="'concept 1' has the widths"):
+    with pytest.raises(BadInput, match="'concept 1' has the sizes"):
         guarded(pipe, [SEGA(concept)])
     save(vectors, torch.ones(10, 4, 8, 6), [])
     with pytest.raises(BadInput, match=r"made for latents \(4, 8, 6\); these pictures have \(4, 8, 8\)"):

@@ -57,21 +57,27 @@ def condition(
 def _fitting(backbone: Backbone, row: str, given: Cond) -> Cond:
     """A conditioning from elsewhere on the model's device and in its dtype.
 
-    Raises BadInput: its parts or their widths are not those of the model's own texts.
+    Raises BadInput: its parts or their sizes are not those of the model's own texts.
     """
     own = backbone.encode([""])
-    if _widths(given) != _widths(own):
+    if _sizes(given) != _sizes(own):
         raise BadInput(
-            f"the embedding for {row.rpartition(':')[2]!r} has the widths {_widths(given)}; this model's "
-            f"texts have {_widths(own)}: make it with this model's text encoder"
+            f"the embedding for {row.rpartition(':')[2]!r} has the sizes {_sizes(given)}; this model's "
+            f"texts have {_sizes(own)}: make it with this model's text encoder"
         )
     dtype = next(iter(own.tokens.values())).dtype
     return given.map(lambda x: x.to(backbone.device, dtype))
 
 
-def _widths(cond: Cond) -> dict[str, int]:
-    named = {"tokens": cond.tokens, "pooled": cond.pooled, "extra": cond.extra}
-    return {f"{part}.{key}": value.shape[-1] for part, held in named.items() for key, value in held.items()}
+def _sizes(cond: Cond) -> dict[str, tuple[int, ...]]:
+    """By part: widths, whatever the number of tokens."""
+    tokens = {f"tokens.{key}": tuple(value.shape[2:]) for key, value in cond.tokens.items()}
+    others = {"pooled": cond.pooled, "extra": cond.extra}
+    return tokens | {
+        f"{part}.{key}": tuple(value.shape[1:])
+        for part, held in others.items()
+        for key, value in held.items()
+    }
 
 
 def embedded(cond: Cond, row: str, prompts: Sequence[Prompt], methods: Sequence[Method]) -> Cond:

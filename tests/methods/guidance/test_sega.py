@@ -153,7 +153,7 @@ def test_an_embedding_of_another_text_encoder_is_refused_before_any_step(generat
     file, seen = str(tmp_path / "wide.safetensors"), []
     own = generator.backbone.encode(["a boat"])
     conditioning.save(own.map(lambda x: torch.cat([x, x], -1)), file)
-    with pytest.raises(BadInput, match=r"'concept 1' has the widths .* 64}; this model's texts have .* 32}"):
+    with pytest.raises(BadInput, match=r"'concept 1' has the sizes .*64,.* this model's texts have .*32,"):
         generator.run(["a cat"], [0], [SEGA(file, edit_warmup_steps=0)], SAMPLING, seen.append)
     assert seen == []
 
