@@ -30,10 +30,12 @@ def is_a(net: Any, name: str) -> bool:
 
 
 def is_plain(unet: Any) -> bool:
-    """Whether a UNet takes latents alone (no mask) and is fed no guidance scale (as in LCM)."""
+    """Whether a UNet takes latents alone: no mask, guidance scale (LCM's) or picture (an IP-Adapter's)."""
     if not is_a(unet, "UNet2DConditionModel"):
         return False
-    return unet.config.in_channels == 4 and unet.config.time_cond_proj_dim is None
+    config = unet.config
+    pictures = config.encoder_hid_dim_type not in (None, "text_proj")
+    return config.in_channels == 4 and config.time_cond_proj_dim is None and not pictures
 
 
 def is_quantised(net: nn.Module) -> bool:
