@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -14,6 +16,7 @@ from accelerate import cpu_offload
 from peft import LoraConfig
 from PIL import Image
 
+import safelight
 from safelight.core.errors import BadInput, Refused
 from safelight.core.method import Method
 from safelight.core.nouns import Cap, Cond, Prompt
@@ -287,19 +290,74 @@ def made_from(pipe) -> Any:
 def test_inside_the_block_the_network_refuses_everybody_else():
     pipe = tiny.sd()
     other = diffusers.StableDiffusionImg2ImgPipeline(**pipe.components, requires_safety_checker=False)
+    compiled, neighbour = (
+        diffusers.StableDiffusionPipeline(**pipe.components | {"unet": unet}, requires_safety_checker=False)
+        for unet in (torch.compile(pipe.unet, backend="eager"), tiny.sd().unet)
+    )
     calls = {
         "the pipeline": lambda: pipe("a cat", **ASK),
         "as arrays": lambda: pipe("a cat", num_inference_steps=2, output_type="np", return_dict=False),
         "another with its parts": lambda: other("a cat", image=PICTURE, num_inference_steps=4),
         "made from it": lambda: made_from(pipe)("a cat", image=PICTURE, num_inference_steps=4),
         "the network": lambda: pipe.unet(torch.zeros(1, 4, 8, 8), 1, torch.zeros(1, 77, 32)),
+        "a shallow copy of it": lambda: copy.copy(pipe.unet)(
+            torch.zeros(1, 4, 8, 8), 1, torch.zeros(1, 77, 32)
+        ),
+        "compiled before": lambda: compiled("a cat", **ASK),
+        "safelight's own loop": lambda: safelight.generate("a cat", model=pipe, policy="research"),
+        "the decoder": lambda: pipe.vae.decode(torch.zeros(1, 4, 8, 8)),
+        "tiles": lambda: pipe.vae.tiled_decode(torch.zeros(1, 4, 16, 16)),
+        "another network, the same decoder": lambda: neighbour("a cat", num_inference_steps=2),
     }
+    compiled("a cat", **ASK)
     with Door(pipe) as door:
         for call in calls.values():
             refused(call, "this network is guarded")
         with door.run([Prompt("a cat")], 1, [MAX]) as run:  # and goes on working
             pipe(**run.texts, **ASK)
     pipe("a cat", **ASK)
+
+
+def test_inside_the_block_nothing_is_copied():
+    pipe = tiny.sd()
+    with Door(pipe):
+        for call in (copy.deepcopy, pickle.dumps):
+            for part in (pipe, pipe.unet, Door(pipe)):
+                refused(lambda call=call, part=part: call(part), "copied or pickled: do it before")
+    assert copy.deepcopy(pipe.unet).config == pipe.unet.config
+
+
+def test_two_guarded_pipelines_may_share_a_decoder_and_end_in_any_order():
+    pipe, other = tiny.sd(), tiny.sd()
+    other.vae = pipe.vae
+    first, second = Door(pipe), Door(other)
+    with ExitStack() as stack:
+        first.__enter__()
+        stack.enter_context(second)
+        for door in (first, second):
+            with door.run([Prompt("a cat")], 1, [MAX]) as run:
+                door.pipe(**run.texts, **ASK | {"output_type": "np"})
+        first.__exit__(None, None, None)
+        refused(lambda: pipe("a cat", num_inference_steps=2), "this network is guarded")  # its decoder is
+        with second.run([Prompt("a cat")], 1, [MAX]) as run:
+            other(**run.texts, **ASK | {"output_type": "np"})
+    pipe("a cat", num_inference_steps=2)
+
+
+def test_a_block_that_would_end_within_its_own_call_goes_on():
+    def leave(pipe, i, t, tensors):
+        door.__exit__(None, None, None)
+
+    pipe = tiny.sd()
+    with Door(pipe) as door:
+        with (
+            pytest.raises(Refused, match="cannot end within its own call"),
+            door.run([Prompt("a cat")], 1, [MAX]) as run,
+        ):
+            pipe(**run.texts, **ASK, callback_on_step_end=leave)
+        with door.own(), pytest.raises(Refused, match="cannot end within its own call"):
+            door.__exit__(None, None, None)
+        refused(lambda: pipe("a cat", **ASK), "this network is guarded")
 
 
 @pytest.mark.parametrize("kind", PIPELINES)
@@ -510,6 +568,10 @@ def test_missing_parts_and_schedulers_without_levels_are_refused():
     pipe = tiny.sd()
     pipe.text_encoder = None
     with pytest.raises(BadInput, match="has no text_encoder"):
+        Door(pipe)
+    pipe = tiny.sd()
+    pipe.vae = torch.nn.Identity()
+    with pytest.raises(BadInput, match="vae, a Identity, has no decoder"):
         Door(pipe)
 
 

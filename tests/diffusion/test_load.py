@@ -128,7 +128,9 @@ def test_another_family_is_refused():
         load(inpainting)
 
 
-@pytest.mark.parametrize("change", [{"in_channels": 9}, {"time_cond_proj_dim": 256}])
+@pytest.mark.parametrize(
+    "change", [{"in_channels": 9}, {"time_cond_proj_dim": 256}, {"encoder_hid_dim_type": "ip_image_proj"}]
+)
 def test_networks_that_want_more_are_refused_with_the_name_of_every_family(change):
     for pipe in (tiny.sd(), tiny.sdxl()):
         pipe.unet.register_to_config(**change)

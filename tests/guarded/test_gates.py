@@ -2,7 +2,8 @@
 
 A route is a way on which pixels can leave: `generate`, `guard` round each kind of pipeline, the command line,
 what a repair draws, a benchmark, a training's samples, the page of results, diffusers' own place for a
-filter, the store's folder, the pipeline itself inside its block, and tensors handed to a callback.
+filter, the store's folder, tensors handed to a callback, and inside a block the pipeline itself, another one
+with its network, and its decoder.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import numpy as np
 import pytest
 import torch
@@ -24,6 +26,7 @@ from safelight.benchmark.report import html, report
 from safelight.core.errors import Refused
 from safelight.core.hard_stop import tables
 from safelight.core.nouns import Outcome, Prompt, Score
+from safelight.diffusion import tiny
 from safelight.diffusion.guard import Door
 from safelight.diffusion.guard_families import FAMILIES
 from safelight.diffusion.guard_run import Run
@@ -140,9 +143,24 @@ def black_comes_out(world: World) -> None:
     assert (flags, np.abs(np.asarray(shown)).max()) == ([True, True], 0)
 
 
-def the_pipeline_refuses(world: World) -> None:
+def the_network_refuses(world: World) -> None:
+    other = diffusers.StableDiffusionPipeline(**world.pipe.components, requires_safety_checker=False)
     with guard(world.pipe, "research"), pytest.raises(Refused):
-        world.pipe("a cat", **FAST)
+        other("a cat", **FAST, output_type="latent")
+
+
+def the_pipeline_refuses(world: World) -> None:
+    net, other = world.pipe.unet, tiny.sd().unet
+    with guard(world.pipe, "research"):
+        world.pipe.unet = other
+        with pytest.raises(Refused):
+            world.pipe("a cat", **FAST, output_type="latent")
+    world.pipe.unet = net
+
+
+def the_decoder_refuses(world: World) -> None:
+    with guard(world.pipe, "research"), pytest.raises(Refused):
+        world.pipe.vae.decode(torch.zeros(1, 4, 8, 8))
 
 
 def no_callback_sees_a_tensor(world: World) -> None:
@@ -227,7 +245,13 @@ GATES = [
         "the store's folder": held(by_generate, "looker: raises"),
     }),
     Gate(Door, "_ask", lambda self, net, args, kwargs: (args, kwargs), {
-        "the pipeline itself": the_pipeline_refuses,
+        "another pipeline with its network": the_network_refuses,
+    }),
+    Gate(Door, "_check_inputs", lambda self, *args, **kwargs: None, {
+        "the pipeline itself, with another network": the_pipeline_refuses,
+    }),
+    Gate("safelight.diffusion.guard", "_decode", lambda decoder, args: None, {
+        "latents from elsewhere": the_decoder_refuses,
     }),
     Gate("safelight.guarded.arguments", "settings", lambda pipe, given: dict(given), {
         "a callback": no_callback_sees_a_tensor,

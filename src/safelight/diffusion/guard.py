@@ -1,7 +1,8 @@
 """The second door's lower half: the methods inside of a deployer's own diffusers pipeline.
 
 While the door is open, the pipeline's denoising network works for its runs only, and refuses everybody else:
-a plain call of the pipeline, of another one that shares the network, and of the network itself.
+a plain call of the pipeline, of another one that shares the network, and of the network itself. Its decoder
+refuses too, so that latents from elsewhere become no pictures either.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from safelight.core.compose import exclusive, refusals
 from safelight.core.errors import BadInput, Refused
 from safelight.core.method import Method
 from safelight.core.nouns import Cap, Prompt
+from safelight.diffusion.backbones.base import called
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.guard_families import family_of
 from safelight.diffusion.guard_run import Run
@@ -54,13 +56,11 @@ class Door:
         if lacking := sorted(part for part in self._family.parts if getattr(pipe, part, None) is None):
             raise BadInput(f"this {type(pipe).__name__} has no {', '.join(lacking)}: load it whole")
         check(pipe.scheduler)
-        self.pipe, self.net = pipe, _network(pipe)
-        quantised = getattr(self.net, "hf_quantizer", None) is not None
-        self.name = ("quantised " if quantised else "") + type(pipe).__name__
+        self.pipe, self.net, self.decoder = pipe, _network(pipe), _decoder(pipe)
+        self.name = called(pipe, self.net)
         backbone = self._family.backbone(pipe)
         self.family = backbone.family
-        # Pipelines run without gradients; quantised weights cannot be changed and restored bit for bit.
-        self.caps = backbone.caps - {Cap.GRAD} - ({Cap.WEIGHTS} if quantised else frozenset())
+        self.caps = backbone.caps - {Cap.GRAD}  # pipelines run without gradients
         self._busy = Lock()
         self._open: ExitStack | None = None
 
@@ -78,16 +78,23 @@ class Door:
         self._open.callback(_guarded.difference_update, [self.net, self.pipe])
         self._open.callback(self.net.register_forward_pre_hook(self._ask, with_kwargs=True).remove)
         self._open.callback(self.net.register_forward_hook(self._answer).remove)
+        self._open.callback(self.decoder.register_forward_pre_hook(_decode).remove)
         # Every call begins here, also with a network that was put in the place of the guarded one.
         self._inputs = self.pipe.check_inputs
         self._open.enter_context(_in_place_of(self.pipe, "check_inputs", self._check_inputs))
         return self
 
     def __exit__(self, *error: object) -> None:
+        if (turn := _turn.get()) is self or self._mine(turn):
+            raise Refused(["the block cannot end within its own call: leave it after the pictures are there"])
         with self._busy:  # a run in another thread ends first, and does not lose its hooks half-way
             if self._open is not None:
                 self._open.close()
             self._open = None
+
+    def __reduce__(self) -> Any:
+        """A copy of the network brings its hooks, and they the door. Raises Refused."""
+        raise Refused(["a guarded network cannot be copied or pickled: do it before the block, or after"])
 
     def check(self, methods: Sequence[Method]) -> None:
         """Raises Refused with every reason why methods cannot work here."""
@@ -162,6 +169,19 @@ def _network(pipe: Any) -> nn.Module:
     if not isinstance(net, UNet2DConditionModel):
         raise BadInput(f"the pipeline's unet is a {type(net).__name__}; it must be a UNet2DConditionModel")
     return net
+
+
+def _decoder(pipe: Any) -> nn.Module:
+    """The part of the VAE that every picture comes out of."""
+    if not isinstance(decoder := getattr(pipe.vae, "decoder", None), nn.Module):
+        raise BadInput(f"the pipeline's vae, a {type(pipe.vae).__name__}, has no decoder that can be guarded")
+    return decoder
+
+
+def _decode(decoder: nn.Module, args: tuple) -> None:
+    """Whoever may ask a guarded network may have its latents decoded: two pipelines may share one VAE."""
+    if _turn.get() is None:
+        raise Refused([_CLOSED])
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from transformers.utils import logging as transformers_logging
 from safelight.core.errors import BadInput, Damaged, UnknownName
 from safelight.core.ports import Backbone
 from safelight.diffusion.backbones import backbone
+from safelight.diffusion.backbones.base import called
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.sampling import DTYPES, Sampling
 from safelight.diffusion.solvers import name_of
@@ -157,7 +158,7 @@ def _folder(path: str | Path) -> Path:
 
 def live(pipe: Any, driven: Backbone) -> Generator:
     """A generator of a live pipeline's own parts, which the backbone drives."""
-    return Generator(type(pipe).__name__, driven, _usual(driven))
+    return Generator(called(pipe, driven.net), driven, _usual(driven))
 
 
 def _usual(driven: Backbone) -> Sampling:

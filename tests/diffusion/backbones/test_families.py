@@ -8,14 +8,17 @@ import pytest
 import torch
 
 from safelight.core.errors import BadInput, Refused
-from safelight.core.nouns import Prompt
+from safelight.core.method import Method
+from safelight.core.nouns import Cap, Prompt
 from safelight.core.registry import get, names
 from safelight.diffusion import tiny
 from safelight.diffusion.load import load
+from safelight.diffusion.sampling import Sampling
 from safelight.methods.guidance.negative_prompt import NegativePrompt
 from safelight.methods.guidance.sld import SLD
 
 PROMPTS, SEEDS = ["a cat", "a dog on a boat"], [0, 1]
+SMALL = Sampling(steps=3, guidance=5.0, height=16, width=16)
 LONG = "abc " * 200  # three or four tokens a word: beyond CLIP, and beyond T5
 
 
@@ -108,3 +111,49 @@ def test_bfloat16_is_nearly_the_same(model):
     )
     assert all(picture.latent.dtype == torch.float32 for picture in a)
     assert 0 < gap(a, b) < 0.3
+
+
+def net_of(pipe):
+    """The name of a pipeline's denoising network."""
+    return next(name for name in ("unet", "transformer") if getattr(pipe, name, None) is not None)
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_compiled_networks_are_known_and_others_refused(family):
+    pipe = tiny.FAMILIES[family]()
+    name = net_of(pipe)
+    setattr(pipe, name, torch.compile(getattr(pipe, name), backend="eager"))
+    assert load(pipe).family == family
+    setattr(pipe, name, torch.nn.Identity())
+    with pytest.raises(BadInput, match=f"{type(pipe).__name__} is of no family that safelight can drive"):
+        load(pipe)
+
+
+class Edits(Method):
+    name = "edits"
+
+    def edit(self, model):
+        return super().edit(model)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*TypedStorage:UserWarning")
+def test_a_quantised_network_is_guided_and_not_edited():
+    """Linear layers of 8-bit integers, packed where no parameter shows them."""
+    pipe, linear = tiny.sd(), {torch.nn.Linear}
+    sld = SLD("rain", sld_threshold=1.0, sld_warmup_steps=0)
+    (exact,) = load(pipe).run(PROMPTS[:1], [0], [sld], SMALL)
+    pipe.unet = torch.ao.quantization.quantize_dynamic(pipe.unet, linear, dtype=torch.qint8)
+    model = load(pipe)
+    (picture,) = model.run(PROMPTS[:1], [0], [sld], SMALL)
+    assert 0 < gap([picture], [exact]) < 0.2
+    assert picture.reports["sld"]["on"]
+    with pytest.raises(Refused, match=r"'edits': it needs WEIGHTS .* 'quantised StableDiffusionPipeline'"):
+        model.run(PROMPTS[:1], [0], [Edits()], SMALL)
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_weights_that_are_no_plain_numbers_are_not_edited(family):
+    pipe = tiny.FAMILIES[family]()
+    whole = torch.nn.Parameter(torch.zeros(4, dtype=torch.int8), requires_grad=False)
+    getattr(pipe, net_of(pipe)).register_parameter("packed", whole)
+    assert Cap.WEIGHTS not in load(pipe).caps

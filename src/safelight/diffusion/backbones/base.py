@@ -23,9 +23,32 @@ def parts_of(pipe: Any) -> dict[str, Any]:
     return {name: part for name, part in getattr(pipe, "components", {}).items() if part is not None}
 
 
+def is_a(net: Any, name: str) -> bool:
+    """Whether a network, compiled or not, is of a diffusers class or one derived from it; by the class's
+    name, because to import them all takes seconds."""
+    return name in {cls.__name__ for cls in type(getattr(net, "_orig_mod", net)).__mro__}
+
+
 def is_plain(unet: Any) -> bool:
-    """Whether a UNet takes latents alone (no mask) and is fed no guidance scale (as in LCM)."""
-    return unet.config.in_channels == 4 and unet.config.time_cond_proj_dim is None
+    """Whether a UNet takes latents alone: no mask, guidance scale (LCM's) or picture (an IP-Adapter's)."""
+    if not is_a(unet, "UNet2DConditionModel"):
+        return False
+    config = unet.config
+    pictures = config.encoder_hid_dim_type not in (None, "text_proj")
+    return config.in_channels == 4 and config.time_cond_proj_dim is None and not pictures
+
+
+def is_quantised(net: nn.Module) -> bool:
+    """Whether weights are held as something else than plain numbers: by diffusers' quantisers, GGUF,
+    bitsandbytes, torchao, or torch's own."""
+    odd = any(type(value) is not nn.Parameter or not value.is_floating_point() for value in net.parameters())
+    own = any(type(part).__module__.startswith("torch.ao.nn.quantized") for part in net.modules())
+    return odd or own or getattr(net, "hf_quantizer", None) is not None
+
+
+def called(pipe: Any, net: nn.Module) -> str:
+    """A live pipeline's name, as refusals say it."""
+    return f"{'quantised ' if is_quantised(net) else ''}{type(pipe).__name__}"
 
 
 class Latent:
@@ -53,6 +76,8 @@ class Latent:
         self.inputs: dict[str, float] = {}
         if self.net.device.type == "meta":  # sequential offloading: the weights are here for one layer's time
             self.caps = self.caps - {Cap.WEIGHTS, Cap.GRAD}
+        if is_quantised(self.net):  # such weights cannot be changed and restored bit for bit
+            self.caps = self.caps - {Cap.WEIGHTS}
 
     @property
     def parts(self) -> dict[str, nn.Module]:

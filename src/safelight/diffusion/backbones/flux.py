@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from safelight.core.nouns import Cap, Cond
-from safelight.diffusion.backbones.base import Latent, parts_of
+from safelight.diffusion.backbones.base import Latent, is_a, parts_of
 from safelight.diffusion.solvers import dynamic_shift
 
 PARTS = {"transformer", "vae", "text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2", "scheduler"}
@@ -43,7 +43,7 @@ class Flux(Latent):
     @staticmethod
     def drives(pipe: Any) -> bool:
         """Whether a pipeline has this family's parts, and plain latents as input: no mask, no depth."""
-        if not parts_of(pipe).keys() >= PARTS or type(pipe.transformer).__name__ != "FluxTransformer2DModel":
+        if not parts_of(pipe).keys() >= PARTS or not is_a(pipe.transformer, "FluxTransformer2DModel"):
             return False
         return pipe.transformer.config.in_channels == 4 * pipe.vae.config.latent_channels
 

@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 
 from safelight.core.errors import BadInput
 from safelight.core.nouns import Cap, Cond
-from safelight.diffusion.backbones.base import Latent, parts_of
+from safelight.diffusion.backbones.base import Latent, is_a, parts_of
 from safelight.diffusion.solvers import dynamic_shift
 
 PARTS = {"transformer", "vae", "text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2", "scheduler"}
@@ -38,7 +38,7 @@ class SD3(Latent):
     @staticmethod
     def drives(pipe: Any) -> bool:
         """Whether a pipeline has this family's parts."""
-        return parts_of(pipe).keys() >= PARTS and type(pipe.transformer).__name__ == "SD3Transformer2DModel"
+        return parts_of(pipe).keys() >= PARTS and is_a(pipe.transformer, "SD3Transformer2DModel")
 
     def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:
         most = self.net.config.pos_embed_max_size * self.patch * self.factor
