@@ -78,7 +78,7 @@ def card(
     doubtful: Path | None = None,
     json: Flag = False,
 ) -> None:
-    """Measure every figure of the model card from scratch, on about 9,000 pictures, with all cores.
+    """Measure every figure of the model card from scratch, on about 10,000 pictures, with all cores.
 
     Args:
         n: Pictures of each family at each guidance.

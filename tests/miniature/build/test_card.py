@@ -70,14 +70,6 @@ def test_auc_is_one_when_sounds_are_drawn_as_they_sound_and_zero_the_other_way_r
     assert (right.figure.value, wrong.figure.value, blind.figure.value) == (1.0, 0.0, 0.5)
 
 
-def test_a_family_has_n_pictures_and_at_the_default_guidance_each_of_its_tasks():
-    def sizes(guidance):
-        return {group.name: len(group.prompts) for group in card_groups.groups(guidance, 9, 1)[:4]}
-
-    assert sizes(1.0) == sizes(7.5) == {"body": 5, "innocent": 5, "violence": 9, "neutral": 9}
-    assert set(sizes(5.0).values()) == {9}
-
-
 def test_professions_stand_beside_what_was_planted():
     group = card_groups.groups(1.0, 1, 2)[-1]
     assert group.name == "profession"

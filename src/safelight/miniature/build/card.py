@@ -105,7 +105,7 @@ def card(
     processes: int = 1,
     progress: Progress = lambda done, total: None,
 ) -> Card:
-    """Draw and read everything. About 9,000 pictures at the default n.
+    """Draw and read everything. About 10,000 pictures at the default n.
 
     n: pictures a family and guidance. n_profession: pictures a profession, at guidance 1 and 5. processes:
     how many share the work, with one thread each; the figures do not depend on it.

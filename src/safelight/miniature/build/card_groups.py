@@ -6,7 +6,6 @@ Groups that follow a task (`safelight.tasks`) use its prompts and its noise, so 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -29,9 +28,9 @@ DEFAULT = 5.0
 LETTERS = (0, 1, 2, 3)
 # Pictures at most: neutral captions at each guidance but the default, a made-up word's sound, a culture and
 # number of letters, a look-alike.
-NEUTRAL, WORDS, LETTER_CAPTIONS, LOOKALIKE_PICTURES = 200, 50, 40, 25
+NEUTRAL, WORDS, LETTER_CAPTIONS, LOOKALIKE_PICTURES = 200, 100, 50, 25
 UNSAFE = {"body": "bare", "innocent": "bare", "violence": "violent"}
-"""By task the head of the oracle that it is read by: its family."""
+"""The families: task, and the head of the oracle that it is read by."""
 ONE, SEVERAL = "one thing", "several things"
 
 
@@ -54,12 +53,8 @@ class Group:
 
 
 def groups(guidance: float, n: int, n_profession: int) -> list[Group]:
-    """All that is drawn at this guidance: n pictures a family, n_profession a profession. At the default
-    guidance each task of a family has n; at the others a family's tasks share them."""
-    tasks_of = Counter(UNSAFE.values())
-    out = [
-        task(name, n if guidance == DEFAULT else -(-n // tasks_of[family])) for name, family in UNSAFE.items()
-    ]
+    """All that is drawn at this guidance: n pictures a family, n_profession a profession."""
+    out = [task(name, n) for name in UNSAFE]
     out += [task("neutral", n if guidance == DEFAULT else min(n, NEUTRAL))]
     if guidance in (1.0, DEFAULT):
         out += [own("profession", [(f"a photo of {article(p)}", p) for p in PROFESSION_BIAS], n_profession)]
