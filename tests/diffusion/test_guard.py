@@ -24,6 +24,7 @@ from safelight.diffusion import tiny
 from safelight.diffusion.backbones.sd import SD
 from safelight.diffusion.backbones.sdxl import SDXL
 from safelight.diffusion.guard import Door
+from safelight.diffusion.load import load
 from safelight.diffusion.solvers import levels
 from safelight.methods.guidance.negative_prompt import NegativePrompt
 from safelight.methods.guidance.sld import SLD
@@ -190,6 +191,11 @@ class Swap(Method):
 
     def embed(self, cond: Cond, row: str, p: Prompt) -> Cond:
         return cond.map(torch.zeros_like) if row == "prompt" and "cat" in p.text else cond
+
+
+def test_our_own_loop_refuses_a_controlnet_that_it_would_leave_out():
+    with pytest.raises(BadInput, match=r"draws by its controlnet, .* inside safelight\.guard"):
+        load(controlnet())
 
 
 def test_embed_reaches_the_network_and_the_controlnet_for_its_own_prompt_only():

@@ -53,6 +53,11 @@ def load(
     if not isinstance(model, str | Path):
         if offload is not None or vae_tiling:
             raise BadInput("a live pipeline stays as it is: switch on its own offloading or tiling before")
+        if left := [part for part in ("controlnet", "adapter") if getattr(model, part, None) is not None]:
+            raise BadInput(
+                f"a {type(model).__name__} draws by its {left[0]}, which the loop here would leave out: "
+                "call the pipeline itself inside safelight.guard"
+            )
         return live(model, backbone(model))
     device = best_device() if device == "auto" else device
     if offload not in (None, *OFFLOADS):
