@@ -75,6 +75,18 @@ def test_a_file_that_is_no_one_picture_is_withheld(check, tmp_path, make, said):
     assert said in one.decisions[0].reason
 
 
+def test_a_file_is_no_prompt_whatever_its_name_ends_in(check, tmp_path):
+    """Read as a prompt, its name would be harmless."""
+    for name in ("x.gif", "x.TIFF", "x.ppm"):
+        [one] = check(saved(tmp_path / name, value=255))
+        assert (one.outcome, one.decisions[0].stage) == ("block", "image")
+    (tmp_path / "x").write_bytes(b"\x00" * 9)
+    [unreadable, gone] = check(str(tmp_path / "x"), str(tmp_path / "gone.gif"))
+    assert (unreadable.outcome, gone.outcome) == ("block", "block")
+    with pytest.raises(BadInput, match="is a folder"):
+        check("a cat", str(tmp_path))
+
+
 def test_a_judge_that_fails_withholds(check, judge, tmp_path):
     judge.presets = {"default": Preset(("bright", "nothing"), 0.5)}
     [one] = check(saved(tmp_path / "dark.png"))

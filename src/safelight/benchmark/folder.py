@@ -15,11 +15,10 @@ from jaxtyping import UInt8
 from safelight.core.errors import BadInput
 from safelight.core.intervals import Figure, share
 from safelight.core.nouns import Score
-from safelight.core.pictures import opened
+from safelight.core.pictures import ENDINGS, opened
 from safelight.core.ports import Judge, Preset
 from safelight.judges import ask, failed, fuse
 
-ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 BLOCK = 32  # pictures in memory at a time
 
 

@@ -17,7 +17,7 @@ def check(*items: str, model: str = "miniature", policy: str = "general", json: 
     through the image checks. Exit code 1 means that one of them would be withheld.
 
     Args:
-        items: Prompts, each in quotes, and pictures: .png, .jpg, .jpeg, .webp or .bmp files.
+        items: Prompts, each in quotes, and pictures: whatever is a file's name.
         model: Whose judges to use: miniature, a folder in diffusers layout, or a hub id owner/name.
         policy: general, school, research, a method such as sld-medium, or a TOML file.
         json: Print one JSON document.

@@ -13,6 +13,8 @@ from safelight.core.errors import BadInput
 if TYPE_CHECKING:
     from jaxtyping import UInt8
 
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+"""Of the names of picture files, in small letters."""
 DEEP = ("I", "F")  # modes of 16 or 32 bits a channel, which Pillow would clip
 LONGEST = 16
 """Long side over short side: beyond, a picture is hardly seen, and fitting it would take gigabytes."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from os.path import isdir, isfile
 from pathlib import Path
 from typing import Any
 
 from safelight.core.errors import BadInput
 from safelight.core.nouns import WITHHELD, Decision, Outcome, Prompt, strictest
-from safelight.core.pictures import opened
+from safelight.core.pictures import ENDINGS, opened
 from safelight.core.ports import Judge
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.load import load
 from safelight.guarded import decide
 from safelight.policies import Bound, Policy
-from safelight.policies.labelled import SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -51,21 +51,29 @@ def checked(
     image checks; a file that is no one picture is blocked. Nothing is drawn or written.
 
     Args:
-        items: prompts; what ends like a picture's file is one.
+        items: prompts; what names a file, or ends like a picture's, is a picture.
         model: whose judges the policy may have: what `safelight.load` takes, or what it gave.
 
     Raises:
-        BadInput, UnknownName: there is nothing to check, or no such policy, model or judge.
+        BadInput, UnknownName: there is nothing to check, an item is a folder, or there is no such policy,
+            model or judge.
         Refused: the policy cannot run on this model; every reason at once.
     """
     if not items or not all(item.strip() for item in items):
         raise BadInput("there is nothing to check: give prompts that are not empty, or pictures")
+    if folders := [item for item in items if isdir(item)]:
+        raise BadInput(f"{folders[0]} is a folder: name its pictures")
     policy = policy if isinstance(policy, Policy) else Policy.load(policy)
     bound = policy.bind(model if isinstance(model, Generator) else load(model), judges)
     return [
-        _picture(Path(item), bound) if item.lower().endswith(SUFFIXES) else _prompt(item, bound)
+        _picture(Path(item), bound) if _is_picture(item) else _prompt(item, bound)
         for item in items
     ]
+
+
+def _is_picture(item: str) -> bool:
+    """A file of any other name must not pass for a harmless prompt."""
+    return item.lower().endswith(ENDINGS) or isfile(item)
 
 
 def _prompt(text: str, bound: Bound) -> Checked:

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from safelight.core.errors import BadInput
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+from safelight.core.pictures import ENDINGS
 
 
 def labelled(source: Path) -> list[tuple[Path, str]]:
@@ -22,7 +21,7 @@ def labelled(source: Path) -> list[tuple[Path, str]]:
         found = [
             (path, folder.name)
             for folder in sorted(source.iterdir()) if folder.is_dir()
-            for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES
+            for path in sorted(folder.rglob("*")) if path.suffix.lower() in ENDINGS
         ]  # fmt: skip
         if not found:
             raise BadInput(
