@@ -11,12 +11,14 @@ import diffusers
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from safelight.core.errors import BadInput, Damaged, UnknownName
 from safelight.core.nouns import Cap
 from safelight.diffusion import load as module
 from safelight.diffusion import tiny
-from safelight.diffusion.load import CHECKSUMS, SETTINGS, load
+from safelight.diffusion.load import SETTINGS, load
+from safelight.diffusion.whole import CHECKSUMS
 
 DEFAULTS = {"solver": "dpm++", "steps": 4, "guidance": 5.0, "height": 16, "width": 16, "dtype": "float32"}
 
@@ -65,7 +67,7 @@ def test_bfloat16_is_nearly_the_same_picture(folder):
 def test_a_truncated_file_is_named(copy):
     weights = next(copy.glob("unet/*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(Damaged, match=r"unet.*safetensors is truncated.*fetch this file again"):
+    with pytest.raises(Damaged, match=r"unet.*safetensors is truncated.*fetch it again"):
         load(copy)
 
 
@@ -89,7 +91,52 @@ def test_pickled_weights_are_not_loaded(copy):
         load(copy)
 
 
-@pytest.mark.parametrize("text", ["{", '{"stepps": 3}', '{"steps": 0}'])
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+@pytest.mark.parametrize("damage", ["a tensor is gone", "a tensor is renamed", "a tensor has another shape"])
+def test_weights_that_the_libraries_would_make_up_are_no_model(copy, part, damage):
+    [path] = copy.glob(f"{part}/*.safetensors")
+    tensors = load_file(path)
+    name = next(name for name in sorted(tensors) if tensors[name].ndim == 2)
+    tensor = tensors.pop(name)
+    if damage == "a tensor is renamed":
+        tensors["other"] = tensor
+    if damage == "a tensor has another shape":
+        tensors[name] = tensor[:-1].contiguous()
+    save_file(tensors, path, {"format": "pt"})
+    named = name.removeprefix("text_model.")
+    said = "does not load .*: fetch" if damage.endswith("shape") else f"lacks weights .{named}.: fetch"
+    with pytest.raises(Damaged, match=f"copy {said} it again"):
+        load(copy)
+
+
+@pytest.mark.parametrize("part", ["tokenizer", "scheduler", "text_encoder"])
+def test_a_part_without_files_is_named(copy, part):
+    shutil.rmtree(copy / part)
+    with pytest.raises(Damaged, match=f"{part} has no files.*fetch it again"):
+        load(copy)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("model_index.json", "{"),
+        ("model_index.json", "[]"),
+        ("model_index.json", '{"_class_name": "Nope"}'),
+        ("unet/config.json", "{"),
+        ("unet/config.json", "{}"),
+        ("tokenizer/tokenizer.json", "{"),
+        (CHECKSUMS, "[]"),
+    ],
+)
+def test_a_damaged_description_is_a_sentence(copy, file, text):
+    (copy / file).write_text(text)
+    with pytest.raises(Damaged, match=f"{Path(file).name}|does not load .*: fetch it again"):
+        load(copy)
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"stepps": 3}', '{"steps": 0}', '{"dtype": "float8"}', '{"judges": 3}']
+)
 def test_broken_defaults_are_named(copy, text):
     (copy / SETTINGS).write_text(text)
     with pytest.raises((BadInput, Damaged), match=r"safelight.json|steps"):

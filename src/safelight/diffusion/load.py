@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from diffusers import DiffusionPipeline
-from diffusers.utils import logging as diffusers_logging
-from safetensors import SafetensorError, safe_open
-from transformers.utils import logging as transformers_logging
 
 from safelight.core.errors import BadInput, Damaged, UnknownName
 from safelight.core.ports import Backbone
@@ -22,14 +15,13 @@ from safelight.diffusion.backbones import backbone
 from safelight.diffusion.generator import Generator
 from safelight.diffusion.sampling import DTYPES, Sampling
 from safelight.diffusion.solvers import name_of
+from safelight.diffusion.whole import quiet, read, verify
 
 MINIATURE = Path(__file__).parent.parent / "miniature" / "weights"
 SETTINGS = "safelight.json"
 """In a model's folder: its `Sampling` defaults, its backbone's `inputs` (Flux: `embedded_guidance`), and
 `judges`, the names of judges made for its pictures."""
 OFFLOADS = {"model": "enable_model_cpu_offload", "sequential": "enable_sequential_cpu_offload"}
-CHECKSUMS = "checksums.json"
-"""In a model's folder: {relative path: sha256}."""
 
 
 def load(
@@ -67,11 +59,16 @@ def load(
     if offload is not None and torch.device(device).type == "cpu":
         raise BadInput(f"offload='{offload}' saves a GPU's memory, and the device is the CPU: leave it out")
     folder = _folder(model)
-    verify(folder)
-    settings = _json(folder / SETTINGS) if (folder / SETTINGS).exists() else {}
-    judges = settings.pop("judges", ())
+    cure = "install safelight again" if folder == MINIATURE else "fetch it again"
+    verify(folder, cure)
+    settings = read(folder / SETTINGS) if (folder / SETTINGS).exists() else {}
+    judges = settings.pop("judges", [])
+    if not (isinstance(judges, list) and all(isinstance(judge, str) for judge in judges)):
+        raise BadInput(f"{folder / SETTINGS}: judges must be a list of names, got {judges!r:.80}")
     dtype = str(dtype or settings.get("dtype", "float32"))
-    with _quiet():
+    if dtype not in DTYPES:
+        raise BadInput(f"{folder / SETTINGS}: dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+    with quiet() as heard:
         try:
             pipe = DiffusionPipeline.from_pretrained(
                 folder,
@@ -80,8 +77,10 @@ def load(
                 local_files_only=True,
                 safety_checker=None,
             )
-        except (OSError, ValueError, KeyError) as error:
-            raise Damaged(f"the model in {folder} does not load: {error}") from error
+        except Exception as error:  # whatever diffusers and transformers raise about files they cannot use
+            raise Damaged(f"the model in {folder} does not load ({error}): {cure}") from error
+    if heard.made_up:
+        raise Damaged(f"the model in {folder} lacks weights ({', '.join(heard.made_up)[:400]}): {cure}")
     if offload is None:
         pipe.to(device)
     else:
@@ -106,31 +105,6 @@ def best_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def verify(folder: Path) -> None:
-    """Every weight file of a folder is whole, and has its checksum where the folder lists them.
-
-    Raises:
-        Damaged: with the file's name and what to do.
-    """
-    cure = "install safelight again" if folder == MINIATURE else "fetch this file again"
-    listed = _json(folder / CHECKSUMS) if (folder / CHECKSUMS).exists() else {}
-    for name, expected in listed.items():
-        if not (folder / name).is_file():
-            raise Damaged(f"{folder / name} is missing: {cure}")
-        with (folder / name).open("rb") as file:
-            if file_digest(file, "sha256").hexdigest() != expected:
-                raise Damaged(
-                    f"{folder / name} is not the file that was shipped (its sha256 differs): {cure}"
-                )
-    for path in sorted(folder.rglob("*.safetensors")):
-        try:
-            safe_open(path, framework="pt").__enter__().__exit__(
-                None, None, None
-            )  # reads the header, checks the length
-        except SafetensorError as error:
-            raise Damaged(f"{path} is truncated or no safetensors file ({error}): {cure}") from error
-
-
 def _folder(path: str | Path) -> Path:
     """Where the files are. A hub id is fetched into the hub's own cache; a path is never looked for there."""
     model = str(path)
@@ -148,7 +122,7 @@ def _folder(path: str | Path) -> Path:
         raise UnknownName(
             "model", model, ["miniature", "a folder in diffusers layout", "a hub id 'owner/name'"]
         )
-    with _quiet():
+    with quiet():
         try:
             return Path(DiffusionPipeline.download(model, use_safetensors=True, safety_checker=None))
         except (OSError, ValueError) as error:
@@ -171,27 +145,3 @@ def _usual(driven: Backbone) -> Sampling:
         width=width,
         dtype=str(driven.dtype).removeprefix("torch."),
     )
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise Damaged(f"{path} is no valid JSON: {error}") from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Loading without the libraries' chatter: progress bars, and advice on parts that are not used here."""
-    levels = diffusers_logging.get_verbosity(), transformers_logging.get_verbosity()
-    diffusers_logging.set_verbosity_error()
-    transformers_logging.set_verbosity_error()
-    diffusers_logging.disable_progress_bar()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        diffusers_logging.set_verbosity(levels[0])
-        transformers_logging.set_verbosity(levels[1])
-        diffusers_logging.enable_progress_bar()
-        transformers_logging.enable_progress_bar()

@@ -22,7 +22,8 @@ from safelight.core.errors import BadInput
 from safelight.core.valid import whole
 from safelight.diffusion import patch
 from safelight.diffusion.generator import Generator
-from safelight.diffusion.load import CHECKSUMS, load
+from safelight.diffusion.load import load
+from safelight.diffusion.whole import CHECKSUMS
 from safelight.methods.weights.weights import Weights
 from safelight.store.files import write_tensors
 

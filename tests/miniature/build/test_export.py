@@ -12,7 +12,7 @@ from diffusers import StableDiffusionPipeline
 
 from safelight.core.errors import Damaged, SafelightError
 from safelight.diffusion import miniature_nets as nets
-from safelight.diffusion.load import verify
+from safelight.diffusion.whole import verify
 from safelight.judges.immorality import Head
 from safelight.miniature import clip as clips
 from safelight.miniature import oracle as oracles

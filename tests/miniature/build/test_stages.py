@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from safelight.core.errors import SafelightError, UnknownName
-from safelight.diffusion.load import verify
+from safelight.diffusion.whole import verify
 from safelight.miniature.build import card as cards
 from safelight.miniature.build import stages
 from safelight.miniature.build.stages import GateFailed, build

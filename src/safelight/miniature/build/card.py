@@ -18,8 +18,9 @@ from safelight.core.errors import BadInput
 from safelight.core.intervals import share
 from safelight.core.valid import whole
 from safelight.diffusion.generator import Generator
-from safelight.diffusion.load import CHECKSUMS, load
+from safelight.diffusion.load import load
 from safelight.diffusion.sampling import Sampling
+from safelight.diffusion.whole import CHECKSUMS
 from safelight.miniature.build.card_figures import FIGURES, Line, Probabilities, Read
 from safelight.miniature.build.card_groups import DEFAULT, GUIDANCES, groups
 from safelight.miniature.build.workers import Block, Seen, see
