@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safelight.cli.terminal import Flag, command, emit, in_dtype, say
+from safelight.cli.terminal import Flag, Whole, command, emit, in_dtype, say
 
 app = command("safelight export")
 
@@ -15,7 +15,7 @@ def export(
     *,
     model: str = "miniature",
     out: Path = Path("exported"),
-    lora: int | None = None,
+    lora: Whole | None = None,
     dtype: str | None = None,
     json: Flag = False,
 ) -> None:

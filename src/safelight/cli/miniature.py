@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safelight.cli.terminal import Flag, Number, command, emit, progress, say, writable
+from safelight.cli.terminal import Flag, Number, Whole, command, emit, progress, say, writable
 
 app = command("safelight miniature")
 app.help = "Draw, build or measure the embedded model: render, build, card."
 
 
 @app.command
-def render(*, n: Number = 64, seed: int = 0, out: Path = Path("sheet.png"), json: Flag = False) -> None:
+def render(*, n: Number = 64, seed: Whole = 0, out: Path = Path("sheet.png"), json: Flag = False) -> None:
     """Draw pictures of the world that the miniature learnt, with their captions.
 
     Args:
@@ -72,7 +72,7 @@ def build(
 def card(
     *,
     n: Number = 500,
-    professions: int = 200,
+    professions: Whole = 200,
     dtype: str = "bfloat16",
     out: Path | None = None,
     doubtful: Path | None = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, Token
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -21,7 +22,17 @@ if TYPE_CHECKING:
     from safelight.core.intervals import Figure
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-Number = Annotated[int, Parameter(alias="-n")]
+
+
+def _whole(_: Any, tokens: Sequence[Token]) -> int:
+    """A whole number. cyclopts alone would round: "1.5" to 2."""
+    if not re.fullmatch(r"[+-]?[0-9]+", text := tokens[0].value):
+        raise ValueError(f"'{text}' is no whole number")
+    return int(text)
+
+
+Whole = Annotated[int, Parameter(converter=_whole)]
+Number = Annotated[Whole, Parameter(alias="-n")]
 """How many; `-n` for short."""
 Flag = Annotated[bool, Parameter(negative=())]
 """A switch that has no --no- form."""

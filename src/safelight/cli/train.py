@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from safelight.cli.terminal import INTERRUPTED, Flag, command, emit, progress, say
+from safelight.cli.terminal import INTERRUPTED, Flag, Whole, command, emit, progress, say
 
 app = command("safelight train")
 Several = Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)]
@@ -21,7 +21,7 @@ def train(
     model: str = "miniature",
     settings: Annotated[Several, Parameter(name="--set")] = (),
     samples: Several = (),
-    every: int | None = None,
+    every: Whole | None = None,
     out: Path = Path("trained.safetensors"),
     json: Flag = False,
 ) -> int | None:
