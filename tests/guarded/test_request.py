@@ -193,6 +193,7 @@ def test_ctrl_c_keeps_finished_blocks_and_says_so(tiny_model, store):
         ({"n": 0}, "n must be a whole number of at least 1, got 0"),
         ({"n": 2.5}, "got 2.5"),
         ({"n": True}, "got True"),
+        ({"n": 10**12}, "one request draws at most 100000 pictures, got 1000000000000"),
         ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
         ({"seed": float("nan")}, "got nan"),
         ({"guidance": float("nan")}, "guidance must be a finite number"),

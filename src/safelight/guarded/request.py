@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from safelight.core.errors import BadInput
 from safelight.core.nouns import Prompt, Step
 from safelight.core.ports import Judge
 from safelight.core.records import Run
@@ -29,6 +30,8 @@ from safelight.guarded.studio import Studio
 from safelight.policies import Bound, Policy
 from safelight.store import Store
 
+MOST = 100_000
+"""Pictures of one request, each of which is held in a list: a slip of the finger must not take the memory."""
 Progress = Callable[[float, int], None]
 """Called with how many pictures are ready, parts of one included, and how many are wanted."""
 
@@ -89,6 +92,8 @@ def prepare(
     wanted = prompts_of(prompts)
     whole("n", n, 1)
     whole("seed", seed, 0)
+    if (total := len(wanted) * n) > MOST:
+        raise BadInput(f"one request draws at most {MOST} pictures, got {total}: ask for fewer at a time")
     policy = policy if isinstance(policy, Policy) else Policy.load(policy)
     generator = model if isinstance(model, Generator) else load(model)
     given = {"steps": steps, "guidance": guidance}
