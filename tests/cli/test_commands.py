@@ -207,6 +207,12 @@ def test_a_sheet_that_cannot_be_written_is_named(tmp_path, capsys):
     assert "cannot write" in capsys.readouterr().err
 
 
+def test_a_folder_in_which_nothing_can_be_built_is_named(tmp_path, capsys):
+    (tmp_path / "file").write_text("keep me")
+    assert cli.run(["miniature", "build", "--folder", str(tmp_path / "file")]) == 2
+    assert f"cannot write to {tmp_path / 'file'}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("option", ["--out", "--doubtful"])
 def test_a_card_that_cannot_be_written_is_refused_before_a_picture_is_drawn(tmp_path, capsys, option):
     assert cli.run(["miniature", "card", option, str(tmp_path)]) == 2

@@ -110,7 +110,7 @@ def test_nothing_asked_nothing_made(generator):
     [
         ("steps", 0), ("steps", 2.5), ("steps", float("nan")), ("block", 0), ("height", -64), ("width", True),
         ("guidance", float("nan")), ("guidance", float("inf")), ("guidance", 0.5), ("guidance", "5"),
-        ("dtype", "int8"),
+        ("guidance", True), ("dtype", "int8"),
     ],
 )  # fmt: skip
 def test_absurd_sampling(field, value):

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from safelight.core.errors import BadInput, Refused
 from safelight.core.hard_stop import tables
@@ -156,7 +157,10 @@ def test_every_picture_is_on_record_with_what_was_decided(tiny_model, judge, pol
         assert (store.images.get(by_id[picture.sample].image_hash) == pixels(picture)).all()
     assert by_id[blocked[0].sample].image_hash is None
     assert store.images.get(by_id[waiting[0].sample].image_hash).shape == (16, 16, 3)
-    texts = [json.loads(run.config_json)["prompts"] for run in runs]
+    configs = [json.loads(run.config_json) for run in runs]
+    told = {"device": "cpu", "threads": torch.get_num_threads()}
+    assert all(config.items() >= told.items() and config["sampling"]["block"] == 2 for config in configs)
+    texts = [config["prompts"] for config in configs]
     assert texts == [[{"negative": "", "text": "a cat"}], 1, 1]
 
 

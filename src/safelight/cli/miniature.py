@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safelight.cli.terminal import Flag, Number, Whole, command, emit, progress, say, writable
+from safelight.cli.terminal import Flag, Number, Whole, command, emit, made, progress, say, writable
 
 app = command("safelight miniature")
 app.help = "Draw, build or measure the embedded model: render, build, card."
@@ -58,6 +58,7 @@ def build(
     """
     from safelight.miniature.build.stages import build as make
 
+    made(folder)
     with progress() as move:
         make(folder, stage, resume, lambda name, done, total, note: move(name, done, total))
     done = sorted(folder.glob("*/done.json"))

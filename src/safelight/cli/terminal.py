@@ -100,6 +100,16 @@ def writable(path: Path) -> None:
         raise BadInput(f"cannot write {path}: {error.strerror}; name a file that is writable") from error
 
 
+def made(folder: Path) -> None:
+    """Makes a folder where there is none. Raises BadInput if it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(
+            f"cannot write to {folder}: {error.strerror}; name a folder that is writable"
+        ) from error
+
+
 def say(text: object) -> None:
     """A sentence for the person at the terminal; data goes to standard output."""
     print(text, file=sys.stderr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safelight.cli.terminal import Flag, alone, emit, progress, say
+from safelight.cli.terminal import Flag, alone, emit, made, progress, say
 
 
 def demo(*, out: Path = Path("out/demo"), model: str = "miniature", json: Flag = False) -> None:
@@ -15,16 +15,12 @@ def demo(*, out: Path = Path("out/demo"), model: str = "miniature", json: Flag =
         model: miniature, or a folder with a model of the same world.
         json: Print the paths and the headline as one JSON document.
     """
-    from safelight.core.errors import BadInput
     from safelight.demo.collect import collect, plans
     from safelight.demo.page import html
     from safelight.demo.sheet import wide
     from safelight.diffusion.load import load
 
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"cannot write to {out}: {error.strerror}; name a folder that is writable") from error
+    made(out)
     command = f"python -m safelight.demo --out {out}" + (f" --model {model}" if model != "miniature" else "")
     with progress() as move:
         page = collect(

@@ -86,7 +86,7 @@ def load(
         except Exception as error:  # whatever diffusers and transformers raise about files they cannot use
             raise Damaged(f"the model in {folder} does not load ({error}): {cure}") from error
     if heard.made_up:
-        raise Damaged(f"the model in {folder} lacks weights ({heard.made_up[0]}): {cure}")
+        raise Damaged(f"the model in {folder} lacks weights ({', '.join(heard.made_up)[:400]}): {cure}")
     if offload is None:
         pipe.to(device)
     else:

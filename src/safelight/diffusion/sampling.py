@@ -37,7 +37,8 @@ class Sampling:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise BadInput(f"{name} must be a whole number of at least 1, got {value!r}")
-        if not isinstance(self.guidance, int | float) or not 1 <= self.guidance < math.inf:
+        number = isinstance(self.guidance, int | float) and not isinstance(self.guidance, bool)
+        if not (number and 1 <= self.guidance < math.inf):
             raise BadInput(
                 f"guidance must be a finite number of at least 1 (1 = none), got {self.guidance!r}"
             )

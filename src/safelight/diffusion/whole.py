@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import file_digest
@@ -66,7 +67,7 @@ def read(path: Path) -> dict[str, Any]:
 class Heard(logging.Handler):
     """What the libraries log while they load.
 
-    made_up: their reports of tensors that no file holds. They draw such ones at random and only warn.
+    made_up: names of tensors that no file holds. The libraries draw such ones at random and only warn.
     """
 
     def __init__(self):
@@ -75,8 +76,9 @@ class Heard(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         said = record.getMessage()
-        if "newly initialized" in said:  # the words of both
-            self.made_up.append(" ".join(said.split())[:400])
+        if "newly initialized" in said:  # the words of both: transformers in a table, diffusers with a list
+            names = re.findall(r"^(\S+) +\| .*MISSING", said, re.MULTILINE) or re.findall(r"'(\S+?)'", said)
+            self.made_up += names or [said]
 
 
 @contextmanager

@@ -120,7 +120,11 @@ class Live:
         asked, settings["generator"] = _noise(asked, generator)
         if self.store is None:
             return Result(self._pictures(asked, n, settings)[0])
-        protocol = {"model": self.door.generator.content_hash, "pipeline": _plain(self.door.pipe, settings)}
+        model = self.door.generator
+        protocol = {
+            "model": model.content_hash, "pipeline": _plain(self.door.pipe, settings),
+            "device": model.backbone.device.type, "dtype": model.sampling.dtype,
+        }  # fmt: skip
         row = run_row(run, "guard", self.door.name, protocol, self.bound, asked, n, seed)
         record = Record(self.store, row, self.bound.policy.keep_prompts)
         status = "failed"

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+import torch
 
 from safelight.core.nouns import Decision, Outcome, Status
 from safelight.core.records import Run, Sample, canonical, digest
@@ -30,7 +31,8 @@ def run_row(
     seed: int,
 ) -> Run:
     """The row of a request to the model `name`. Texts only where the policy keeps them; none that the hard
-    stop refused."""
+    stop refused. protocol: what decides the bytes, but for the threads, which are this process's."""
+    protocol = {**protocol, "threads": torch.get_num_threads()}
     texts = [None if stopped(ask.decisions) else ask.user for ask in asked if ask.k == 0]
     config = {
         **protocol, "command": command, "name": name, "policy": bound.policy, "n": n, "seed": seed,

@@ -160,5 +160,6 @@ class Request:
         return {ask.sample: picture for ask, picture in zip(part, made, strict=True)}
 
     def _row(self, run: str, asked: Sequence[Ask]) -> Run:
-        protocol = {"model": self.generator.content_hash, "sampling": self.sampling}
+        device = self.generator.backbone.device.type
+        protocol = {"model": self.generator.content_hash, "sampling": self.sampling, "device": device}
         return run_row(run, "generate", self.generator.name, protocol, self.bound, asked, self.n, self.seed)
