@@ -305,6 +305,19 @@ def _half_the_checks(world: World) -> None:
     world.change = lambda bound: replace(bound, checks=bound.checks[:1])
 
 
+def _one_of_a_judges_two_checks(world: World) -> None:
+    """Where another reading of the prompt gives the other check as many decisions as both would."""
+    plugin(views=lambda self, p: ["a dog"])(world)
+
+    def change(bound: Bound) -> Bound:
+        checks = bound.policy.checks
+        return replace(
+            bound, policy=replace(bound.policy, checks=(replace(checks[0], threshold=0.1), *checks))
+        )
+
+    world.change = change
+
+
 FULL = OSError(28, "No space left on device")
 GATES: dict[str, Fault] = {
     "store: disk full": _store("store", "add", FULL),
@@ -313,6 +326,7 @@ GATES: dict[str, Fault] = {
     "store: damaged database": _damaged,
     "policy: all checks taken away": _bound(checks=()),
     "policy: one check taken away": _half_the_checks,
+    "policy: one of a judge's two checks taken away": _one_of_a_judges_two_checks,
     "policy: a method taken away": _method_lost,
     "hard stop: its tables cannot be read": lambda world: world.patch.setattr(
         "safelight.guarded.decide.hard_stop", raises(OSError("no tables"))

@@ -65,10 +65,7 @@ def checked(
         raise BadInput(f"{folders[0]} is a folder: name its pictures")
     policy = policy if isinstance(policy, Policy) else Policy.load(policy)
     bound = policy.bind(model if isinstance(model, Generator) else load(model), judges)
-    return [
-        _picture(Path(item), bound) if _is_picture(item) else _prompt(item, bound)
-        for item in items
-    ]
+    return [_picture(Path(item), bound) if _is_picture(item) else _prompt(item, bound) for item in items]
 
 
 def _is_picture(item: str) -> bool:
