@@ -16,6 +16,7 @@ import torch
 from safelight.core.method import Method
 from safelight.core.nouns import Cond, Decision, Outcome, Score
 from safelight.core.ports import Preset, Reads
+from safelight.methods.image.judge_localise_edit import JudgeLocaliseEdit
 from safelight.policies import Bound, Check, Policy
 from safelight.store import Store
 
@@ -247,6 +248,18 @@ def _answers(who: str, answer: Answer) -> Fault:
     return fault
 
 
+def _mends(answer: Answer) -> Fault:
+    """The judge by which a method repairs pictures, while the policy's own check finds them harmless."""
+
+    def fault(world: World) -> None:
+        mender = Judge("mender", "image", answer)
+        world.methods = (JudgeLocaliseEdit("mender", edits=("blur",), masks=8),)
+        asked = {"mender": (mender, mender.presets["default"])}
+        world.change = lambda bound: replace(bound, asked=asked)
+
+    return fault
+
+
 def _judge(who: str, **changed: Any) -> Fault:
     """A judge that is exchanged, in place, after the policy was bound."""
 
@@ -261,16 +274,24 @@ def _judge(who: str, **changed: Any) -> Fault:
     return fault
 
 
-JUDGES: dict[str, Fault] = {
-    f"{who}: {name}": _answers(who, answer)
-    for who in ("reader", "looker", "second")
-    for name, answer in ANSWERS.items()
-} | {
-    "reader: changed weights": _judge("reader", content_hash="1"),
-    "looker: changed weights": _judge("looker", content_hash="1"),
-    "looker: loses its range": _judge("looker", range=None),
-    "looker: a range of NaN": _judge("looker", range=(NAN, NAN)),
-}
+JUDGES: dict[str, Fault] = (
+    {
+        f"{who}: {name}": _answers(who, answer)
+        for who in ("reader", "looker", "second")
+        for name, answer in ANSWERS.items()
+    }
+    | {
+        f"mender: {name}": _mends(answer)
+        for name, answer in ANSWERS.items()
+        if answer is not _hangs  # the time limit is on checks
+    }
+    | {
+        "reader: changed weights": _judge("reader", content_hash="1"),
+        "looker: changed weights": _judge("looker", content_hash="1"),
+        "looker: loses its range": _judge("looker", range=None),
+        "looker: a range of NaN": _judge("looker", range=(NAN, NAN)),
+    }
+)
 
 
 def _store(owner: str, name: str, error: Exception, writable: bool = False) -> Fault:

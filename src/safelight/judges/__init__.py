@@ -153,9 +153,7 @@ def _asked(judge: Judge, items: Sequence[Any]) -> list[Score]:
         return []
     try:
         scores = judge(items)
-    except (
-        Exception
-    ) as error:  # a judge may be anybody's code; its failure is a finding, not the end of the run
+    except (Exception, SystemExit) as error:  # anybody's code: its failure is a finding, not the run's end
         return [failed(f"{judge.name} failed: {error!r}")] * len(items)
     if len(scores) != len(items):
         return [failed(f"{judge.name} gave {len(scores)} scores for {len(items)} items")] * len(items)
