@@ -16,6 +16,7 @@ import torch
 from safelight.core.method import Method
 from safelight.core.nouns import Cond, Decision, Outcome, Score
 from safelight.core.ports import Preset, Reads
+from safelight.methods.image.judge_localise_edit import JudgeLocaliseEdit
 from safelight.policies import Bound, Check, Policy
 from safelight.store import Store
 
@@ -247,6 +248,18 @@ def _answers(who: str, answer: Answer) -> Fault:
     return fault
 
 
+def _mends(answer: Answer) -> Fault:
+    """The judge by which a method repairs pictures, while the policy's own check finds them harmless."""
+
+    def fault(world: World) -> None:
+        mender = Judge("mender", "image", answer)
+        world.methods = (JudgeLocaliseEdit("mender", edits=("blur",), masks=8),)
+        asked = {"mender": (mender, mender.presets["default"])}
+        world.change = lambda bound: replace(bound, asked=asked)
+
+    return fault
+
+
 def _judge(who: str, **changed: Any) -> Fault:
     """A judge that is exchanged, in place, after the policy was bound."""
 
@@ -261,16 +274,24 @@ def _judge(who: str, **changed: Any) -> Fault:
     return fault
 
 
-JUDGES: dict[str, Fault] = {
-    f"{who}: {name}": _answers(who, answer)
-    for who in ("reader", "looker", "second")
-    for name, answer in ANSWERS.items()
-} | {
-    "reader: changed weights": _judge("reader", content_hash="1"),
-    "looker: changed weights": _judge("looker", content_hash="1"),
-    "looker: loses its range": _judge("looker", range=None),
-    "looker: a range of NaN": _judge("looker", range=(NAN, NAN)),
-}
+JUDGES: dict[str, Fault] = (
+    {
+        f"{who}: {name}": _answers(who, answer)
+        for who in ("reader", "looker", "second")
+        for name, answer in ANSWERS.items()
+    }
+    | {
+        f"mender: {name}": _mends(answer)
+        for name, answer in ANSWERS.items()
+        if answer is not _hangs  # the time limit is on checks
+    }
+    | {
+        "reader: changed weights": _judge("reader", content_hash="1"),
+        "looker: changed weights": _judge("looker", content_hash="1"),
+        "looker: loses its range": _judge("looker", range=None),
+        "looker: a range of NaN": _judge("looker", range=(NAN, NAN)),
+    }
+)
 
 
 def _store(owner: str, name: str, error: Exception, writable: bool = False) -> Fault:
@@ -305,6 +326,19 @@ def _half_the_checks(world: World) -> None:
     world.change = lambda bound: replace(bound, checks=bound.checks[:1])
 
 
+def _one_of_a_judges_two_checks(world: World) -> None:
+    """Where another reading of the prompt gives the other check as many decisions as both would."""
+    plugin(views=lambda self, p: ["a dog"])(world)
+
+    def change(bound: Bound) -> Bound:
+        checks = bound.policy.checks
+        return replace(
+            bound, policy=replace(bound.policy, checks=(replace(checks[0], threshold=0.1), *checks))
+        )
+
+    world.change = change
+
+
 FULL = OSError(28, "No space left on device")
 GATES: dict[str, Fault] = {
     "store: disk full": _store("store", "add", FULL),
@@ -313,6 +347,7 @@ GATES: dict[str, Fault] = {
     "store: damaged database": _damaged,
     "policy: all checks taken away": _bound(checks=()),
     "policy: one check taken away": _half_the_checks,
+    "policy: one of a judge's two checks taken away": _one_of_a_judges_two_checks,
     "policy: a method taken away": _method_lost,
     "hard stop: its tables cannot be read": lambda world: world.patch.setattr(
         "safelight.guarded.decide.hard_stop", raises(OSError("no tables"))

@@ -109,6 +109,8 @@ def test_a_threshold_that_nothing_could_reach_is_refused(tiny_model, policy, jud
         Preset(("brigth",), 0.5),
         Preset((), 0.5),
         Preset(("bright",), 0.5, "k-of-n", k=3),
+        Preset(("bright", "dark"), 0.9, "k-of-n", k=0),
+        Preset(("bright", "dark"), 0.9, "al"),  # pyright: ignore[reportArgumentType]
         Preset(("bright",), 0.5, "weighted", weights=(NAN,)),
         Preset(("bright", "dark"), 0.5, "weighted", weights=(1.0,)),
     ],

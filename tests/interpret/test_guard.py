@@ -62,6 +62,19 @@ def test_one_bad_window_is_enough(guard):
     assert guard.worst([text, "blue"])[0].score == pytest.approx(min(alone))
 
 
+def test_a_listed_word_is_not_lost_behind_a_window_that_is_less_similar_and_passes(guard, monkeypatch):
+    text = f"{'blue, ' * 20}nude"
+    windows = guard.encoder.windows([text]).texts
+    assert len(windows) > 1
+
+    plain = {one: Reading(one, one, 0.3) for one in windows}
+    listed = next(one for one in windows if "nude" in one)
+    plain[listed] = Reading(listed, listed, 1.0, {"sexual": ["en 1"]})
+    monkeypatch.setattr(Guard, "_read", lambda self, all, part: [plain[all.texts[k]] for k in part])
+    [reading] = guard.worst([text])
+    assert not reading.accepted(0.2)
+
+
 def test_prompts_are_read_alike_alone_and_together(guard):
     texts = ["a red cat", "", "кот 😀", "two men", "x" * 200]
     together = guard.worst(texts)

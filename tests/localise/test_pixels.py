@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from safelight.core.nouns import Score
 from safelight.localise import Unjudged, value_of
 from safelight.localise.pixels import KEEP, hidden, masks, overlap, rise, saliency, slope
 
@@ -80,3 +81,7 @@ def test_a_picture_is_mapped_and_the_map_says_how_far_to_trust_it():
 def test_a_judge_that_fails_is_no_value(failing):
     with pytest.raises(Unjudged, match=r"silent on 2 of 2 items: no idea"):
         value_of(*failing)(["a", "b"])
+    judge, preset = failing
+    judge.rule = lambda item: Score({"bad": -3.0})
+    with pytest.raises(Unjudged, match=r"silent left its range \[0, 1\]"):
+        value_of(judge, preset)(["a"])

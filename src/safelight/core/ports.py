@@ -118,6 +118,9 @@ class Solver(Protocol):
         ...
 
 
+Fuse = Literal["any", "weighted", "k-of-n"]
+
+
 @dataclass(frozen=True)
 class Preset:
     """How a judge's values become one verdict.
@@ -127,7 +130,7 @@ class Preset:
 
     labels: tuple[str, ...]
     threshold: float
-    fuse: Literal["any", "weighted", "k-of-n"] = "any"
+    fuse: Fuse = "any"
     k: int = 1
     weights: tuple[float, ...] = ()
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from safelight.core.errors import BadInput
 from safelight.core.nouns import Score
 from safelight.core.ports import Judge, Preset
-from safelight.judges import ask, failed, fuse, preset_of
+from safelight.judges import ask, believed, failed, preset_of
 
 Batch = Tensor | np.ndarray
 """Float [n, 3, h, w] in [-1, 1], or [n, h, w, 3] in [0, 1]; checked where it comes in."""
@@ -64,11 +64,12 @@ class PipeChecker:
 
     def allows(self, score: Score) -> bool:
         """Whether a picture of this score may be shown."""
-        low, high = self.judge.range
-        values = score.values
-        if values is None or not all(low <= values[label] <= high for label in self.preset.labels):
+        if score.values is None:
             return False
-        return fuse(values, self.preset) < self.preset.threshold
+        try:
+            return believed(self.judge, self.preset, score.values) < self.preset.threshold
+        except ValueError:
+            return False
 
 
 def _bytes(images: Batch) -> tuple[list[UInt8[np.ndarray, "h w 3"]], Sequence[bool]]:

@@ -37,9 +37,11 @@ def unsaid(decisions: Sequence[Decision], bound: Bound) -> list[str]:
     policy = bound.policy
     wanted = Counter((check.stage, check.judge) for check in policy.checks)
     said = Counter((d.stage, d.method) for d in decisions if d.hook == "check")
+    held = [check.check for check in bound.checks]  # a prompt has one decision for each of its readings
     lost = Counter(method["use"] for method in policy.methods) - Counter(m.name for m in bound.methods)
     return [
         *(f"no decision of the {stage} check '{judge}'" for stage, judge in wanted - said),
+        *(f"the {check.stage} check '{check.judge}' is gone" for check in policy.checks if check not in held),
         *(f"the method '{name}' did not run" for name in lost),
         *([] if any(d.method == HARD_STOP for d in decisions) else ["no decision of the hard stop"]),
     ]

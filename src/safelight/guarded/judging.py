@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import isfinite
 from time import perf_counter
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 
 from safelight.core.nouns import Decision, Outcome, Score
 from safelight.guarded.timed import within
-from safelight.judges import ask, fuse
+from safelight.judges import ask, believed
 from safelight.policies import BoundCheck
 
 NOBODY = ""
@@ -62,14 +61,14 @@ def _asked(bound: BoundCheck, items: Sequence[Any]) -> list[Decision]:
 
 def _verdict(bound: BoundCheck, score: Score, failed: Decision) -> Decision:
     """`failed`, unless the score is one that can be believed."""
-    values, preset, (low, high) = score.values, bound.preset, bound.judge.range
+    values, preset = score.values, bound.preset
     if values is None:
         return replace(failed, reason=score.detail)
-    if not all(low <= values[label] <= high for label in preset.labels):
-        return replace(failed, reason=f"{bound.judge.name} left its range [{low:g}, {high:g}]")
-    value, category = float(fuse(values, preset)), max(preset.labels, key=lambda label: values[label])
-    if not isfinite(value):
-        return replace(failed, reason=f"{bound.judge.name}: the preset makes {value} of its values")
+    try:
+        value = believed(bound.judge, preset, values)
+    except ValueError as error:
+        return replace(failed, reason=str(error))
+    category = max(preset.labels, key=lambda label: values[label])
     outcome, relation = _outcome(bound, value)
     reason = f"{category} {value:.3f} {relation}"
     return replace(

@@ -151,5 +151,6 @@ class Guard:
         return states.flatten(1).cpu().numpy()
 
 
-def _rank(reading: Reading) -> tuple[bool, float]:
-    return bool(reading.interpretation), reading.score
+def _rank(reading: Reading) -> tuple[bool, bool, float]:
+    """The lower the more suspicious. A listed word rejects by itself, so it comes before any similarity."""
+    return bool(reading.interpretation), not reading.entries, reading.score

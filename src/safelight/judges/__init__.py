@@ -9,21 +9,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from inspect import isclass, signature
 from math import isfinite
-from typing import Any, Protocol, get_type_hints
+from typing import Any, Protocol, get_args, get_type_hints
 
 import numpy as np
 
 from safelight.clip.views import Tiled, Views
 from safelight.core.errors import BadInput, UnknownName
 from safelight.core.nouns import Score
-from safelight.core.ports import Judge, Preset, Reads
+from safelight.core.ports import Fuse, Judge, Preset, Reads
 from safelight.core.registry import get, names
 from safelight.core.valid import one_of
 
 CONCEPTS = "clip-concepts"
 """The judge that reads concept files."""
 __all__ = [
-    "Tiled", "Views", "ask", "blank", "failed", "find", "fuse", "kinds", "load", "preset_of",
+    "Tiled", "Views", "ask", "believed", "blank", "failed", "find", "fuse", "kinds", "load", "preset_of",
 ]  # fmt: skip
 BLANK = "the picture has one single colour: nothing can be judged"
 PARTS = ("name", "version", "labels", "range", "reads", "content_hash", "presets")
@@ -153,9 +153,7 @@ def _asked(judge: Judge, items: Sequence[Any]) -> list[Score]:
         return []
     try:
         scores = judge(items)
-    except (
-        Exception
-    ) as error:  # a judge may be anybody's code; its failure is a finding, not the end of the run
+    except (Exception, SystemExit) as error:  # anybody's code: its failure is a finding, not the run's end
         return [failed(f"{judge.name} failed: {error!r}")] * len(items)
     if len(scores) != len(items):
         return [failed(f"{judge.name} gave {len(scores)} scores for {len(items)} items")] * len(items)
@@ -167,11 +165,29 @@ def fuse(values: Mapping[str, float], preset: Preset) -> float:
 
     any: the largest value; weighted: the weighted sum; k-of-n: the k-th largest, which reaches the threshold
     just when k labels do.
+
+    Raises ValueError for a preset that is none of these.
     """
     chosen = [values[label] for label in preset.labels]
+    k = preset.k if preset.fuse == "k-of-n" else 1
+    if preset.fuse not in get_args(Fuse) or not 1 <= k <= len(chosen):
+        raise ValueError(f"the preset wants {preset.fuse}, {k} of {len(chosen)} labels: no value has that")
     if preset.fuse == "weighted":
         return sum(w * v for w, v in zip(preset.weights, chosen, strict=True))
-    return sorted(chosen, reverse=True)[0 if preset.fuse == "any" else preset.k - 1]
+    return sorted(chosen, reverse=True)[k - 1]
+
+
+def believed(judge: Judge, preset: Preset, values: Mapping[str, float]) -> float:
+    """`fuse`, for a verdict on which a picture leaves.
+
+    Raises ValueError for values outside of the judge's range, and for what makes no finite number of them.
+    """
+    low, high = judge.range
+    if not all(low <= values[label] <= high for label in preset.labels):
+        raise ValueError(f"{judge.name} left its range [{low:g}, {high:g}]")
+    if not isfinite(value := float(fuse(values, preset))):
+        raise ValueError(f"{judge.name}: the preset makes {value} of its values")
+    return value
 
 
 def failed(detail: str) -> Score:

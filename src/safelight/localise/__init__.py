@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from safelight.core.errors import SafelightError
 from safelight.core.ports import Judge, Preset
-from safelight.judges import ask, fuse
+from safelight.judges import ask, believed
 
 BATCH = 64
 """Items that a judge is given at once."""
@@ -30,6 +30,9 @@ def value_of(judge: Judge, preset: Preset) -> Value:
         scores = [score for a in range(0, len(items), BATCH) for score in ask(judge, items[a : a + BATCH])]
         if silent := [score.detail for score in scores if score.values is None]:
             raise Unjudged(f"{judge.name} on {len(silent)} of {len(items)} items: {silent[0]}")
-        return np.array([fuse(score.values, preset) for score in scores if score.values is not None])
+        try:
+            return np.array([believed(judge, preset, s.values) for s in scores if s.values is not None])
+        except ValueError as error:
+            raise Unjudged(str(error)) from error
 
     return value
